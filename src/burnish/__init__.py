@@ -1,0 +1,42 @@
+"""Burnish: the experiment layer under LLM post-training.
+
+`start_run`, `log` and `steps` are all that a plain script needs; `Experiment` and `register` are what new ideas
+are written against. Everything is imported when first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from burnish.core.errors import BurnishError
+    from burnish.experiment.base import Experiment
+    from burnish.experiment.loop import steps
+    from burnish.experiment.registry import register
+    from burnish.track.run import Run
+    from burnish.track.start import log, start_run
+
+__all__ = ["BurnishError", "Experiment", "Run", "__version__", "log", "register", "start_run", "steps"]
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "BurnishError": "burnish.core.errors",
+    "Experiment": "burnish.experiment.base",
+    "Run": "burnish.track.run",
+    "log": "burnish.track.start",
+    "register": "burnish.experiment.registry",
+    "start_run": "burnish.track.start",
+    "steps": "burnish.experiment.loop",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'burnish' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

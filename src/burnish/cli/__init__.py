@@ -1,0 +1,1 @@
+"""The `burnish` command: parse, one library call, render."""

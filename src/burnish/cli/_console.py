@@ -1,0 +1,192 @@
+"""The one module that writes to stdout and stderr: results on the first, progress and errors on the second."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+from burnish.core.clock import duration
+from burnish.core.errors import BurnishError, ConfigError, Problem
+from burnish.core.files import read_json
+from burnish.core.paths import Project, RunPaths
+from burnish.launch import Progress, adopt_orphans
+
+_STATUS_EVERY_S = 0.2
+_PLAIN_EVERY_S = 10.0
+_TAIL_LINES = 12
+
+
+def out(text: str) -> None:
+    """Print a result."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def out_json(value: object) -> None:
+    """Print a result for machines: one object; NaN and infinities, which JSON lacks, become null."""
+    out(json.dumps(_finite(value), indent=1, ensure_ascii=False))
+
+
+def err(text: str) -> None:
+    """Print a message that is not the result; a closed terminal is no reason to stop."""
+    try:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+    except OSError:
+        pass
+
+
+def show_error(error: BurnishError, *, as_json: bool) -> None:
+    """Print an error: what, where it came from, what to type."""
+    if as_json:
+        out_json({"error": error.to_json()})
+        return
+    problems = error.problems if isinstance(error, ConfigError) else [Problem(error.message, error.origin, error.hint)]
+    for problem in problems:
+        err(f"{_paint('error:', '31;1')} {problem}")
+        if problem.hint:
+            err(f"{_paint('hint:', '36')} {problem.hint}")
+
+
+def warn(text: str) -> None:
+    """Print a warning."""
+    err(f"{_paint('warning:', '33')} {text}")
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
+    """Print rows under a head; `right` names the columns that are numbers."""
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for number, column in enumerate(columns):
+        shown.add_column(column, justify="right" if number in right else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*row)
+    width = None if sys.stdout.isatty() else 200
+    Console(file=sys.stdout, width=width, highlight=False, markup=False).print(shown)
+
+
+def adopt(project: Project) -> None:
+    """Look after runs whose supervisor died, and say so."""
+    for adoption in adopt_orphans(project.runs):
+        run_id = adoption.name.rsplit("_", 1)[-1]
+        if adoption.outcome == "adopted":
+            err(f"run {run_id}: its supervisor had died; adopted, training goes on")
+        else:
+            err(f"run {run_id}: its supervisor had died; record completed, state {adoption.outcome}")
+
+
+def show_end(paths: RunPaths, state: str) -> None:
+    """Say how a run ended, with the last lines that it printed if it went wrong."""
+    record = read_json(paths.state)
+    run_id = paths.name.rsplit("_", 1)[-1]
+    if state == "finished":
+        err(f"run {run_id} finished; see burnish show {run_id}")
+        return
+    if state == "failed":
+        for line in _tail(paths):
+            err(f"  | {line}")
+    err(f"{_paint(f'run {run_id} {state}:', '31;1')} {record.get('reason')}")
+    if state == "stopped":
+        err(f"{_paint('hint:', '36')} go on with it: burnish run --resume {run_id}")
+    else:
+        err(f"{_paint('hint:', '36')} all that it printed: burnish logs {run_id}")
+
+
+def _tail(paths: RunPaths) -> list[str]:
+    try:
+        with paths.console.open("rb") as console:
+            size = console.seek(0, os.SEEK_END)
+            console.seek(max(0, size - 8192))
+            lines = console.read().decode(errors="replace").splitlines()
+    except OSError:
+        return []
+    return lines[-_TAIL_LINES:]
+
+
+def raw_err(text: str) -> None:
+    """Write text to stderr as it is."""
+    _raw(text)
+
+
+class StatusLine:
+    """One line on stderr that says where a run stands; on no terminal, a line every ten seconds.
+
+    Args:
+        name: What to call the run.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._is_terminal = sys.stderr.isatty()
+        self._shown_at = 0.0
+        self._last = ""
+
+    def __call__(self, progress: Progress) -> None:
+        """Show progress, if it is time to."""
+        now = time.monotonic()
+        every = _STATUS_EVERY_S if self._is_terminal else _PLAIN_EVERY_S
+        if now - self._shown_at < every or progress.step < 0:
+            return
+        line = status_text(self._name, progress)
+        if line == self._last:
+            return
+        self._shown_at, self._last = now, line
+        if self._is_terminal:
+            _raw(f"\r\x1b[2K{line[: _width() - 1]}")
+        else:
+            err(line)
+
+    def clear(self) -> None:
+        """Remove the line."""
+        if self._is_terminal and self._last:
+            _raw("\r\x1b[2K")
+
+
+def status_text(name: str, progress: Progress) -> str:
+    """Return one line: step, loss, speed, time left."""
+    step = f"step {progress.step}/{progress.total}" if progress.total else f"step {progress.step}"
+    parts = [name, step]
+    loss = next((k for k in ("train/loss", "loss") if k in progress.latest), None)
+    if loss:
+        parts.append(f"{loss} {progress.latest[loss]:.4g}")
+    if progress.steps_per_s:
+        parts.append(f"{progress.steps_per_s:.2f} steps/s")
+    if progress.left_s is not None:
+        parts.append(f"{duration(progress.left_s)} left")
+    if progress.attempt > 1:
+        parts.append(f"attempt {progress.attempt}")
+    return "  ".join(parts)
+
+
+def _raw(text: str) -> None:
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError:
+        pass
+
+
+def _width() -> int:
+    try:
+        return os.get_terminal_size(2).columns
+    except OSError:
+        return 80
+
+
+def _paint(text: str, code: str) -> str:
+    use = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    return f"\x1b[{code}m{text}\x1b[0m" if use else text
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value

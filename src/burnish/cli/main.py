@@ -1,0 +1,101 @@
+"""Entry point: subcommands are imported when they are used, errors become one message and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Final
+
+import click
+
+from burnish import __version__
+
+_COMMANDS: Final = {
+    "run": "Run an experiment file, or any command, under supervision.",
+    "ls": "List runs, newest first.",
+    "show": "Show one run: state, attempts, metrics, checkpoints.",
+    "logs": "Print what a run printed, or its journal.",
+    "config": "Show the resolved config and where each value came from.",
+    "doctor": "Check this machine and say what to fix.",
+}
+
+_BUG = 70  # EX_SOFTWARE
+
+
+class _LazyGroup(click.Group):
+    """Knows its commands by name; the module of a command is imported when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        found = import_module(f"burnish.cli.{cmd_name}").command
+        assert isinstance(found, click.Command)
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            from burnish.core.errors import UsageError
+            from burnish.core.nearest import nearest
+
+            best = nearest(args[0], _COMMANDS)
+            hint = f"did you mean burnish {best}?" if best else "list the commands: burnish --help"
+            raise UsageError(f"no command {args[0]!r}", hint=hint)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="burnish")
+def app() -> None:
+    """Burnish: the experiment layer under LLM post-training."""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line and exit."""
+    words = sys.argv[1:] if argv is None else argv
+    sys.exit(_run(words))
+
+
+def _run(words: list[str]) -> int:
+    try:
+        result = app.main(args=words, prog_name="burnish", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # `burnish ls | head`: the reader has left, and so may we
+        return 141
+    except Exception as error:  # noqa: BLE001  the last of the five walls
+        return _failed(error, words)
+
+
+def _failed(error: Exception, words: list[str]) -> int:
+    from burnish.cli import _console
+    from burnish.core.errors import BurnishError, UsageError
+
+    as_json = "--json" in words[: words.index("--")] if "--" in words else "--json" in words
+    if isinstance(error, click.ClickException):
+        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "burnish"
+        error = UsageError(error.format_message(), hint=f"see {where} --help")
+    if isinstance(error, BurnishError):
+        _console.show_error(error, as_json=as_json)
+        return error.exit_code
+    import os
+    import traceback
+
+    from burnish.core.secrets import Masker
+
+    masker = Masker.from_environment(os.environ)
+    _console.err(masker.text("".join(traceback.format_exception(error))).rstrip())
+    _console.err("error: this is a bug in Burnish; please report it with the lines above")
+    return _BUG

@@ -1,0 +1,104 @@
+"""A layer of config: a tree whose every node knows where it was written and what it has displaced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from burnish.config.origin import Origin
+
+Plain: TypeAlias = "None | bool | int | float | str | list[Plain] | dict[str, Plain]"
+"""Config values as JSON knows them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A leaf. `raw` is its text as written, so that a field typed `str` never suffers from type guessing."""
+
+    value: bool | int | float | str | None
+    origin: Origin
+    raw: str | None = None
+    beaten: tuple[Node, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A list."""
+
+    items: tuple[Node, ...]
+    origin: Origin
+    beaten: tuple[Node, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """A section. `keys` tells where each key stands, which is where an unknown one is reported."""
+
+    items: dict[str, Node]
+    origin: Origin
+    keys: dict[str, Origin] = field(default_factory=dict)
+    beaten: tuple[Node, ...] = ()
+
+
+Node: TypeAlias = Scalar | Sequence | Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One source of config and what it sets."""
+
+    name: str
+    tree: Mapping
+
+
+def displacing(winner: Node, loser: Node) -> Node:
+    """Return the winner, remembering the loser and all that the loser had displaced before, newest first."""
+    return replace(winner, beaten=(*winner.beaten, replace(loser, beaten=()), *loser.beaten))
+
+
+def plain(node: Node) -> Plain:
+    """Return a tree's bare values."""
+    if isinstance(node, Scalar):
+        return node.value
+    if isinstance(node, Sequence):
+        return [plain(item) for item in node.items]
+    return {key: plain(item) for key, item in node.items.items()}
+
+
+def leaves(node: Node, path: str = "") -> Iterator[tuple[str, Node]]:
+    """Yield the dotted path and node of every leaf; an empty list or section is a leaf too."""
+    inner: list[tuple[str, Node]] = []
+    if isinstance(node, Mapping):
+        inner = list(node.items.items())
+    elif isinstance(node, Sequence):
+        inner = [(str(number), item) for number, item in enumerate(node.items)]
+    if not inner:
+        yield path, node
+    for key, item in inner:
+        yield from leaves(item, f"{path}.{key}" if path else key)
+
+
+def find(node: Node, path: str) -> Node | None:
+    """Return the node at a dotted path, None when there is none."""
+    for key in path.split(".") if path else ():
+        if isinstance(node, Mapping) and key in node.items:
+            node = node.items[key]
+        elif isinstance(node, Sequence) and key.isdigit() and int(key) < len(node.items):
+            node = node.items[int(key)]
+        else:
+            return None
+    return node
+
+
+def nested(path: str, node: Node) -> Mapping:
+    """Wrap a node in the sections that a dotted path names."""
+    for key in reversed(path.split(".")):
+        node = Mapping({key: node}, node.origin, {key: node.origin})
+    assert isinstance(node, Mapping)
+    return node
+
+
+def empty(origin: Origin) -> Mapping:
+    """Return a section with nothing in it."""
+    return Mapping({}, origin)

@@ -1,0 +1,286 @@
+"""Types and rules by pydantic; every mistake is told with the place where the value was written."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, SerializeAsAny, ValidationError, ValidationInfo, field_validator
+from pydantic.functional_validators import PlainValidator
+from pydantic_core import PydanticCustomError
+
+from burnish.config.layer import Mapping, Node, Plain, Scalar, find, plain
+from burnish.config.origin import Origin
+from burnish.core.errors import ComponentError, Problem
+from burnish.core.nearest import nearest_path
+
+Lookup = Callable[[str, str], "type[Config]"]
+"""Finds the config class of a component: `lookup("models", "tiny-llama")`; raises ComponentError."""
+
+
+class Config(BaseModel):
+    """Base of every config class: unknown keys are mistakes, values never change, a boolean is no number.
+
+    Class attribute `aliases` maps other accepted spellings of a field to its name, for error hints.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    aliases: ClassVar[dict[str, str]] = {}
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_boolean_numbers(cls, value: object, info: ValidationInfo) -> object:
+        # pydantic would turn `learning_rate: true` into 1.0
+        if isinstance(value, bool) and info.field_name not in _takes_bool(cls):
+            raise PydanticCustomError("boolean", "a boolean is not accepted here")
+        return value
+
+
+class ComponentConfig(Config):
+    """Config of a component; `name` says which one. Subclasses add the component's own fields."""
+
+    name: str
+
+
+def component(category: str) -> Any:
+    """Return the type of a field that holds a component: its own class checks the fields beside `name`."""
+
+    def check(value: object, info: ValidationInfo) -> Config:
+        if isinstance(value, ComponentConfig):
+            return value
+        name = value.get("name") if isinstance(value, dict) else value
+        if not isinstance(name, str):
+            raise PydanticCustomError("component", "a component needs a 'name'", {"category": category})
+        try:
+            found = _lookup(info)(category, name)
+        except ComponentError as error:
+            context = {"text": error.message, "hint": error.hint}
+            raise PydanticCustomError("component", "{text}", context) from error
+        body = value if isinstance(value, dict) else {"name": name}
+        return found.model_validate(body, context=info.context)
+
+    return Annotated[SerializeAsAny[ComponentConfig], PlainValidator(check), Slot(category)]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Marks a field that holds a component of a category."""
+
+    category: str
+
+
+def _lookup(info: ValidationInfo) -> Lookup:
+    lookup = (info.context or {}).get("lookup")
+    if lookup is None:
+        raise PydanticCustomError("component", "components cannot be looked up here")
+    found: Lookup = lookup
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A validated config, or what is wrong with it."""
+
+    config: Config | None
+    problems: tuple[Problem, ...]
+
+
+def validate(schema: type[Config], tree: Mapping, lookup: Lookup) -> Checked:
+    """Check a merged tree against a config class.
+
+    A field typed `str` gets a value's text as it was written, so `version: 1.10` stays `1.10`.
+    """
+    values = plain(tree)
+    context = {"lookup": lookup}
+    for _ in range(2):
+        try:
+            return Checked(schema.model_validate(values, context=context), ())
+        except ValidationError as error:
+            if not _use_raw_text(values, tree, error.errors(include_url=False)):
+                return Checked(None, tuple(_problems(schema, tree, error, lookup)))
+    raise AssertionError("raw text was offered twice")
+
+
+def _use_raw_text(values: Plain, tree: Mapping, errors: list[Any]) -> bool:
+    """Put the written text where a string was wanted; return whether that mends every error."""
+    places = []
+    for error in errors:
+        node = find(tree, _path(error["loc"]))
+        if error["type"] != "string_type" or not isinstance(node, Scalar) or node.raw is None or node.value is None:
+            return False
+        places.append((error["loc"], node.raw))
+    for loc, raw in places:
+        inner: Any = values
+        for key in loc[:-1]:
+            inner = inner[key]
+        inner[loc[-1]] = raw
+    return True
+
+
+def _path(loc: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in loc)
+
+
+def _problems(schema: type[Config], tree: Mapping, error: ValidationError, lookup: Lookup) -> Iterator[Problem]:
+    for found in error.errors(include_url=False):
+        path = _known_part(tree, found["loc"])
+        kind = found["type"]
+        if kind == "extra_forbidden":
+            origin = _key_origin(tree, path)
+            yield Problem(f"unknown key {path!r}", str(origin), _did_you_mean(schema, tree, path, origin, lookup))
+        elif kind == "missing":
+            parent = find(tree, path.rpartition(".")[0])
+            place = str(parent.origin) if parent is not None and parent.origin.source else ""
+            yield Problem(f"missing key {path!r}", place, f"set it in the file, or --{path} VALUE")
+        else:
+            node = find(tree, path)
+            hint = str(found.get("ctx", {}).get("hint", ""))
+            message = _rule(found)
+            value = f", not {_shown(node)}" if isinstance(node, Scalar) and kind != "component" else ""
+            place = str(node.origin) if node is not None else ""
+            yield Problem(f"{path or 'config'}: {message}{value}", place, hint)
+
+
+def _known_part(tree: Mapping, loc: tuple[int | str, ...]) -> str:
+    """Return the path of an error without what pydantic adds for unions (`function-plain`, `int`, …)."""
+    node: Node | None = tree
+    kept: list[str] = []
+    for number, part in enumerate(loc):
+        step = str(part)
+        inner = find(node, step) if node is not None else None
+        last = number == len(loc) - 1
+        if inner is None and not (last and isinstance(node, Mapping)):
+            continue
+        kept.append(step)
+        node = inner
+    return ".".join(kept)
+
+
+def _rule(found: Any) -> str:
+    text = str(found["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    return text[:1].lower() + text[1:]
+
+
+def _shown(node: Scalar) -> str:
+    return repr(node.value) if node.raw is None or isinstance(node.value, str) else node.raw
+
+
+def _key_origin(tree: Mapping, path: str) -> Origin:
+    parent, _, key = path.rpartition(".")
+    section = find(tree, parent)
+    if isinstance(section, Mapping):
+        return section.keys.get(key, section.origin)
+    return tree.origin
+
+
+def _did_you_mean(schema: type[Config], tree: Mapping, path: str, origin: Origin, lookup: Lookup) -> str:
+    best = nearest_path(path, (field.path for field in fields_of(schema, tree, lookup)))
+    if best is None:
+        return ""
+    if origin.kind == "env":
+        from burnish.config.sources.env import env_name
+
+        return f"did you mean {env_name(best)}?"
+    return f"did you mean {'--' if origin.kind == 'flag' else ''}{best}?"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldInfo:
+    """One field that a config can set: its dotted path, the class that declares it, and pydantic's view of it."""
+
+    path: str
+    owner: type[BaseModel]
+    name: str
+
+
+def fields_of(schema: type[BaseModel], tree: Node | None, lookup: Lookup, prefix: str = "") -> Iterator[FieldInfo]:
+    """Yield every field of a config class, following sections and the components that a tree names."""
+    for name, field in schema.model_fields.items():
+        path = f"{prefix}{name}"
+        yield FieldInfo(path, schema, name)
+        inner_tree = find(tree, name) if tree is not None else None
+        inner = _section_class(field.annotation, field.metadata, inner_tree, lookup)
+        if inner is not None:
+            yield from fields_of(inner, inner_tree, lookup, f"{path}.")
+
+
+def _section_class(kind: Any, metadata: list[Any], tree: Node | None, lookup: Lookup) -> type[BaseModel] | None:
+    slot = next((item for item in metadata if isinstance(item, Slot)), None)
+    if slot is not None:
+        name = find(tree, "name") if tree is not None else None
+        if not isinstance(name, Scalar) or not isinstance(name.value, str):
+            return ComponentConfig
+        try:
+            return lookup(slot.category, name.value)
+        except ComponentError:
+            return ComponentConfig
+    for candidate in (kind, *get_args(kind)):
+        if inspect.isclass(candidate) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
+
+
+def default_origin(owner: type[BaseModel], name: str) -> Origin:
+    """Return where a field's default is written: the line of the field in its class."""
+    for base in owner.__mro__:
+        if name in inspect.get_annotations(base):
+            source, lines = _field_lines(base)
+            return Origin("default", source, lines.get(name, 0))
+    return Origin("default", f"{owner.__module__}.{owner.__qualname__}")
+
+
+@functools.cache
+def _field_lines(owner: type) -> tuple[str, dict[str, int]]:
+    try:
+        file = Path(inspect.getsourcefile(owner) or "")
+        body = ast.parse(file.read_text())
+    except (OSError, TypeError, SyntaxError):
+        return f"{owner.__module__}.{owner.__qualname__}", {}
+    for node in ast.walk(body):
+        if isinstance(node, ast.ClassDef) and node.name == owner.__name__:
+            found = [s for s in node.body if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name)]
+            return shown_path(file), {s.target.id: s.lineno for s in found if isinstance(s.target, ast.Name)}
+    return shown_path(file), {}
+
+
+def shown_path(file: Path) -> str:
+    """Return a path as a person would type it here: relative to this folder, or to where Python found it."""
+    resolved = file.resolve()
+    for base in (Path.cwd(), *(Path(entry) for entry in sys.path if entry)):
+        if resolved.is_relative_to(base.resolve()):
+            return str(resolved.relative_to(base.resolve()))
+    return str(file)
+
+
+@functools.cache
+def _takes_bool(owner: type[BaseModel]) -> frozenset[str]:
+    def admits(kind: Any) -> bool:
+        if kind in (bool, Any, object):
+            return True
+        origin = get_origin(kind)
+        if origin is Annotated or origin is Union or str(origin) == "<class 'types.UnionType'>":
+            return any(admits(inner) for inner in get_args(kind))
+        if origin is not None and str(origin) == "typing.Literal":
+            return any(isinstance(value, bool) for value in get_args(kind))
+        # anything but a number refuses a boolean by itself, with a better message
+        return not (inspect.isclass(kind) and issubclass(kind, int | float))
+
+    return frozenset(name for name, field in owner.model_fields.items() if admits(field.annotation))
+
+
+__all__ = [
+    "Checked",
+    "ComponentConfig",
+    "Config",
+    "Lookup",
+    "component",
+    "default_origin",
+    "fields_of",
+    "validate",
+]

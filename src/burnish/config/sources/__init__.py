@@ -1,0 +1,1 @@
+"""Readers of config: each turns what someone wrote into a layer with origins."""

@@ -1,0 +1,233 @@
+"""YAML 1.2 (core schema) read from libyaml's event stream, so that every value keeps its line and column.
+
+Unlike PyYAML's own loader, `no` and `on` are strings, `1e-5` is a float, `012` is 12 and a key that is given
+twice is an error. Underscores in integers are accepted. https://yaml.org/spec/1.2.2/#103-core-schema
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from burnish.config.layer import Mapping, Node, Scalar, Sequence
+from burnish.config.origin import Origin
+from burnish.core.errors import ConfigError, Problem
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_MAX_DEPTH = 100
+_MAX_NODES = 200_000  # after aliases are followed; the largest real recipe seen has about 700
+_MAX_BYTES = 16 << 20
+_TAG = "tag:yaml.org,2002:"
+
+_INT = re.compile(r"[-+]?[0-9][0-9_]*\Z|0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
+_WORDS: dict[str, bool | float | None] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), float("inf")),
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
+}
+
+
+def resolve_plain(text: str) -> bool | int | float | str | None:
+    """Return the value of an unquoted scalar in YAML 1.2's core schema.
+
+    >>> [resolve_plain(t) for t in ("no", "1e-5", "012", "0x10", "1_000", "22:22", "~")]
+    ['no', 1e-05, 12, 16, 1000, '22:22', None]
+    """
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] not in "+-.0123456789":
+        return text
+    if _INT.match(text):
+        base = {"0o": 8, "0x": 16}.get(text[:2], 10)
+        return int(text[2:], base) if base != 10 else int(text.replace("_", ""))
+    return float(text) if _FLOAT.match(text) else text
+
+
+def parse_yaml(content: bytes | str, name: str) -> Node:
+    """Read one YAML document; an empty one is an empty section.
+
+    Args:
+        content: The document; bytes must be UTF-8 or UTF-16 with a mark.
+        name: What to call it in origins: usually the path as the user would type it.
+
+    Raises:
+        ConfigError: It is not YAML 1.2, or not within the bounds that keep hostile files harmless.
+    """
+    if len(content) > _MAX_BYTES:
+        raise ConfigError([Problem(f"file is larger than {_MAX_BYTES >> 20} MiB", name)])
+    builder = _Builder(name)
+    try:
+        for event in yaml.parse(content, Loader=_LOADER):
+            builder.take(event)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        raise ConfigError([Problem(f"not YAML: {error.problem or error.context}", where)]) from error
+    except yaml.YAMLError as error:
+        raise ConfigError([Problem(f"not YAML: {_first_line(error)}", name)]) from error
+    except UnicodeError as error:
+        raise ConfigError([Problem(f"not UTF-8: {error}", name)]) from error
+    if builder.problems:
+        raise ConfigError(builder.problems)
+    return builder.root if builder.root is not None else Mapping({}, Origin("file", name, 1, 1))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+@dataclass(slots=True)
+class _Open:
+    """A collection whose end has not come yet."""
+
+    origin: Origin
+    is_mapping: bool
+    anchor: str | None
+    items: list[tuple[Node, Origin]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Builder:
+    """Builds nodes from events with a stack of its own: nesting cannot exhaust Python's."""
+
+    name: str
+    root: Node | None = None
+    documents: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    stack: list[_Open] = field(default_factory=list)
+    anchors: dict[str, tuple[Node, int]] = field(default_factory=dict)
+    nodes: int = 0
+
+    def take(self, event: Any) -> None:
+        kind = type(event).__name__
+        if kind == "ScalarEvent":
+            self.add(self.scalar(event), event)
+        elif kind in ("MappingStartEvent", "SequenceStartEvent"):
+            self.open(event, kind == "MappingStartEvent")
+        elif kind in ("MappingEndEvent", "SequenceEndEvent"):
+            self.close()
+        elif kind == "AliasEvent":
+            self.alias(event)
+        elif kind == "DocumentStartEvent":
+            self.documents += 1
+            if self.documents > 1:
+                self.fail("a second document; a config file holds one", self.at(event))
+
+    def at(self, event: Any) -> Origin:
+        return Origin("file", self.name, event.start_mark.line + 1, event.start_mark.column + 1)
+
+    def fail(self, message: str, origin: Origin, hint: str = "") -> None:
+        self.problems.append(Problem(message, str(origin), hint))
+
+    def add(self, node: Node, event: Any) -> None:
+        self.count(1, self.at(event))
+        if anchor := getattr(event, "anchor", None):
+            self.anchors[anchor] = (node, 1)
+        self.place(node)
+
+    def place(self, node: Node) -> None:
+        if self.stack:
+            self.stack[-1].items.append((node, node.origin))
+        elif self.documents <= 1:
+            self.root = node
+
+    def count(self, more: int, origin: Origin) -> None:
+        self.nodes += more
+        if self.nodes > _MAX_NODES:
+            message = f"more than {_MAX_NODES:,} values once aliases are followed"
+            raise ConfigError([Problem(message, str(origin))])
+
+    def open(self, event: Any, is_mapping: bool) -> None:
+        origin = self.at(event)
+        if len(self.stack) >= _MAX_DEPTH:
+            raise ConfigError([Problem(f"nested deeper than {_MAX_DEPTH} levels", str(origin))])
+        expected = _TAG + ("map" if is_mapping else "seq")
+        if event.tag not in (None, "!", expected):
+            self.fail(f"tag {event.tag} is not supported", origin, "config files are data: remove the tag")
+        self.count(1, origin)
+        self.stack.append(_Open(origin, is_mapping, event.anchor))
+
+    def close(self) -> None:
+        done = self.stack.pop()
+        items = tuple(item for item, _ in done.items)
+        node = self.mapping(done) if done.is_mapping else Sequence(items, done.origin)
+        if done.anchor:
+            self.anchors[done.anchor] = (node, _size(node))
+        self.place(node)
+
+    def alias(self, event: Any) -> None:
+        if event.anchor not in self.anchors:
+            self.fail(f"alias *{event.anchor} has no anchor before it", self.at(event))
+            self.place(Scalar(None, self.at(event)))
+            return
+        node, size = self.anchors[event.anchor]
+        self.count(size, self.at(event))
+        self.place(node)
+
+    def mapping(self, done: _Open) -> Mapping:
+        items: dict[str, Node] = {}
+        keys: dict[str, Origin] = {}
+        merged: list[Mapping] = []
+        for (key, at), (value, _) in zip(done.items[::2], done.items[1::2], strict=True):
+            if not isinstance(key, Scalar):
+                self.fail("a key must be a plain word, not a list or a section", at)
+                continue
+            name = key.raw if key.raw is not None else str(key.value)
+            if name == "<<":
+                merged += self.merge_sources(value, at)
+            elif name in items:
+                self.fail(f"key {name!r} is given twice; it stands at line {keys[name].line} already", at)
+            else:
+                items[name], keys[name] = value, at
+        for source in merged:
+            for name, value in source.items.items():
+                if name not in items:
+                    items[name], keys[name] = value, source.keys.get(name, value.origin)
+        return Mapping(items, done.origin, keys)
+
+    def merge_sources(self, value: Node, at: Origin) -> list[Mapping]:
+        sources = list(value.items) if isinstance(value, Sequence) else [value]
+        sections = [source for source in sources if isinstance(source, Mapping)]
+        if len(sections) != len(sources):
+            self.fail("'<<' takes a section or a list of sections", at)
+        return sections
+
+    def scalar(self, event: Any) -> Scalar:
+        origin, text, tag = self.at(event), event.value, event.tag
+        if tag is None and not event.implicit[0]:
+            return Scalar(text, origin, text)  # quoted
+        if tag is None:
+            return Scalar(self.plain(text, origin), origin, text)
+        if tag in ("!", _TAG + "str"):
+            return Scalar(text, origin, text)
+        kinds = {"int": int, "float": (int, float), "bool": bool, "null": type(None)}
+        kind = kinds.get(tag.removeprefix(_TAG)) if tag.startswith(_TAG) else None
+        if kind is None:
+            self.fail(f"tag {tag} is not supported", origin, "config files are data: remove the tag")
+            return Scalar(text, origin, text)
+        value = self.plain(text, origin)
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):  # type: ignore[arg-type]
+            self.fail(f"{text!r} is not a {tag.removeprefix(_TAG)}", origin)
+        return Scalar(float(value) if tag == _TAG + "float" and isinstance(value, int) else value, origin, text)
+
+    def plain(self, text: str, origin: Origin) -> bool | int | float | str | None:
+        try:
+            return resolve_plain(text)
+        except ValueError:  # int() refuses more than some 4,300 digits
+            self.fail(f"a number with {len(text):,} digits", origin)
+            return text
+
+
+def _size(node: Node) -> int:
+    """Return how many nodes a tree has; shared ones count each time that they are reached."""
+    if isinstance(node, Scalar):
+        return 1
+    inner = node.items.values() if isinstance(node, Mapping) else node.items
+    return 1 + sum(_size(item) for item in inner)

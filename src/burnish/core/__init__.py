@@ -1,0 +1,1 @@
+"""What everything else stands on: errors, names, times, files, paths, processes. Standard library only."""

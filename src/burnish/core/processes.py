@@ -1,0 +1,99 @@
+"""Who a process is: its id, when it started, and on which boot, so that a reused pid is never mistaken."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessIdentity:
+    """One process on this machine, told apart from a later one with the same pid.
+
+    Attributes:
+        pid: The process id.
+        started_ticks: Field 22 of `/proc/<pid>/stat`: clock ticks between boot and its start.
+        boot: The kernel's boot id; pids and ticks mean nothing across a reboot.
+        host: The machine's name, for a runs folder on a shared disk.
+    """
+
+    pid: int
+    started_ticks: int
+    boot: str
+    host: str
+
+    @classmethod
+    def of(cls, pid: int) -> Self:
+        """Describe a process, alive or dead (`started_ticks` is then -1)."""
+        return cls(pid, _started_ticks(pid), _boot_id(), os.uname().nodename)
+
+    @classmethod
+    def from_json(cls, value: object) -> Self | None:
+        """Read what `to_json` wrote; None when it is something else."""
+        if not isinstance(value, dict):
+            return None
+        try:
+            return cls(int(value["pid"]), int(value["started_ticks"]), str(value["boot"]), str(value["host"]))
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def to_json(self) -> dict[str, object]:
+        """Return the identity as a JSON object."""
+        return asdict(self)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it ran on this machine since its last boot."""
+        return self.boot == _boot_id()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether this very process still runs here; a zombie does not."""
+        return self.is_local and self.started_ticks >= 0 and _started_ticks(self.pid) == self.started_ticks
+
+    def open_pidfd(self) -> int | None:
+        """Return a descriptor that becomes readable when the process ends; None when it has ended."""
+        try:
+            fd = os.pidfd_open(self.pid)
+        except OSError:
+            return None
+        if self.is_alive:  # checked after opening: the descriptor pins this process, not a later one
+            return fd
+        os.close(fd)
+        return None
+
+
+def wait_pidfd(fd: int, timeout_s: float) -> bool:
+    """Wait until the process behind a pidfd has ended; return whether it has."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(max(0, int(timeout_s * 1000))))
+
+
+def signal_group(pgid: int, number: signal.Signals) -> None:
+    """Send a signal to every process of a group; a group that is gone is fine."""
+    try:
+        os.killpg(pgid, number)
+    except ProcessLookupError:
+        pass
+
+
+def _started_ticks(pid: int) -> int:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return -1
+    # The name in parentheses may hold spaces and parentheses itself: split after the last one.
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    return -1 if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""

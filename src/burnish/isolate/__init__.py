@@ -1,0 +1,1 @@
+"""The code and environment that a run used."""

@@ -1,0 +1,116 @@
+"""Reading one journal file, once or while it grows; never further than its last whole frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from zlib import crc32
+
+from burnish.journal.frame import (
+    FILE_HEADER_BYTES,
+    KEYS_EVERY_BYTES,
+    Damage,
+    Record,
+    Row,
+    decode,
+    read_salt,
+    scan,
+)
+
+_CHUNK_BYTES = 32 << 20
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class JournalName:
+    """What a journal's file name says: `<rank>-<start in µs>-<pid>.journal`."""
+
+    rank: int
+    started_us: int
+    pid: int
+
+    @classmethod
+    def parse(cls, path: Path) -> JournalName:
+        """Read a name; one that does not follow the rule sorts first."""
+        parts = path.stem.split("-")
+        if len(parts) == 3 and all(part.isdigit() for part in parts):
+            return cls(int(parts[0]), int(parts[1]), int(parts[2]))
+        return cls(-1, 0, 0)
+
+
+def journal_files(folder: Path) -> list[Path]:
+    """Return a run's journal files by rank, then by the time that they were opened."""
+    return sorted(folder.glob("*.journal"), key=JournalName.parse)
+
+
+class JournalReader:
+    """Reads a file from an offset on; call `read` again to get what was written since.
+
+    Args:
+        path: The journal file.
+        offset: Where to begin: 0, or the `offset` of an earlier reader.
+
+    Raises:
+        JournalError: The file is not a journal, or has a newer format.
+    """
+
+    def __init__(self, path: Path, offset: int = 0) -> None:
+        self.path = path
+        self.damage: list[Damage] = []
+        self._file = path.open("rb")
+        self._keys: dict[int, tuple[str, ...]] = {}
+        self._salt_crc: int | None = None
+        self.offset = max(offset, FILE_HEADER_BYTES)
+        if offset > FILE_HEADER_BYTES:
+            self._look_back_for_keys()
+
+    def read(self) -> list[Row | Record]:
+        """Return the rows and records that were completed since the last call (at most some 32 MiB)."""
+        if not self._read_header():
+            return []
+        size = _CHUNK_BYTES
+        while True:
+            self._file.seek(self.offset)
+            raw = self._file.read(size)
+            found = scan(memoryview(raw), self._salt_crc or 0, self.offset)
+            if found.bodies or len(raw) < size:
+                break
+            size *= 2  # one frame may be larger than a chunk
+        self.damage += found.damage
+        self.offset = found.end
+        return list(decode(found.bodies, self._keys))
+
+    def read_all(self) -> list[Row | Record]:
+        """Return everything up to the end of the file."""
+        entries: list[Row | Record] = []
+        while True:
+            before = self.offset
+            entries += self.read()
+            if self.offset == before:
+                return entries
+
+    @property
+    def torn_bytes(self) -> int:
+        """Bytes after the last whole frame: a frame being written, or cut off by a crash."""
+        return max(0, self.path.stat().st_size - self.offset)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _read_header(self) -> bool:
+        if self._salt_crc is None:
+            self._file.seek(0)
+            header = self._file.read(FILE_HEADER_BYTES)
+            if len(header) < FILE_HEADER_BYTES:
+                return False  # the file was made a moment ago, or its writer died in that moment
+            self._salt_crc = crc32(read_salt(header, str(self.path)))
+        return True
+
+    def _look_back_for_keys(self) -> None:
+        if not self._read_header():
+            return
+        start = max(FILE_HEADER_BYTES, self.offset - 2 * KEYS_EVERY_BYTES)
+        self._file.seek(start)
+        raw = self._file.read(self.offset - start)
+        for _ in decode(scan(memoryview(raw), self._salt_crc or 0, start).bodies, self._keys):
+            pass

@@ -1,0 +1,141 @@
+"""Appending to a journal: one frame, one `write(2)`, no thread, no lock, no network.
+
+What a call has written survives `kill -9`, because the page cache outlives the process. A file belongs to one
+process and is never reopened: a forked child opens its own, and after a short write (a full disk) the next
+call opens another, so that a half-written frame is only ever the last of its file.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from itertools import count
+from pathlib import Path
+from zlib import crc32
+
+from burnish.journal.frame import KEYS_EVERY_BYTES, SALT_BYTES, Kind, encode_body, file_header, frame
+
+_SUFFIX = ".journal"
+
+
+class _Segment:
+    """One open file: its descriptor, its salt, and the key sets that it has named so far."""
+
+    __slots__ = ("descriptor", "keys", "numbers", "salt_crc", "seq", "written")
+
+    def __init__(self, folder: Path, rank: int) -> None:
+        # Microseconds keep the names of two files that one process opens in turn apart and in order.
+        name = f"{rank}-{time.time_ns() // 1000}-{os.getpid()}{_SUFFIX}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        self.descriptor = os.open(folder / name, flags, 0o644)
+        salt = os.urandom(SALT_BYTES)
+        self.salt_crc = crc32(salt)
+        self.seq = count()
+        self.numbers = count()
+        self.keys: dict[tuple[str, ...], tuple[int, int]] = {}
+        self.written = 0
+        self._write(file_header(salt))
+
+    def append(self, body: bytes) -> None:
+        """Write one frame.
+
+        Raises:
+            OSError: Nothing, or not all of it, could be written; the segment must not be used again.
+        """
+        self._write(frame(body, self.salt_crc))
+
+    def _write(self, raw: bytes) -> None:
+        done = os.write(self.descriptor, raw)
+        if done != len(raw):
+            raise OSError(28, "short write: no space left on device")
+        self.written += done
+
+    def name_keys(self, keys: tuple[str, ...]) -> int:
+        """Write a key set and return its number.
+
+        The frame is written before the number is published: another thread that finds the number can
+        only write its row after it.
+        """
+        number = next(self.numbers)
+        self.append(encode_body((Kind.KEYS, next(self.seq), number, keys)))
+        self.keys[keys] = (number, self.written)
+        return number
+
+
+class JournalWriter:
+    """Appends frames to this process's file in a run's journal folder.
+
+    Every method may be called from any thread. Each returns after its frame is in the page cache, or raises
+    OSError, in which case this frame is lost and the next call starts a new file.
+
+    Args:
+        folder: The run's journal folder; it must exist.
+        rank: This process's rank in the job.
+        opening: Returns what each file shall say of itself in its first record (attempt, pid, …).
+    """
+
+    def __init__(self, folder: Path, rank: int, opening: Callable[[], dict[str, object]]) -> None:
+        self._folder = folder
+        self._rank = rank
+        self._opening = opening
+        self._segment: _Segment | None = None
+        _open_writers.add(self)
+
+    def row(self, keys: tuple[str, ...], values: tuple[float, ...], step: int, at: float) -> None:
+        """Append one row of scalars: `values[i]` of metric `keys[i]` at a step and wall time."""
+        segment = self._segment or self._open()
+        try:
+            number, named_at = segment.keys.get(keys, (-1, 0))
+            if number < 0 or segment.written - named_at > KEYS_EVERY_BYTES:
+                number = segment.name_keys(keys)
+            # Kind.ROW as a plain 0: an IntEnum costs the encoder a microsecond.
+            segment.append(encode_body((0, next(segment.seq), step, at, number, *values)))
+        except OSError:
+            self._abandon(segment)
+            raise
+
+    def record(self, kind: Kind, key: str, payload: Mapping[str, object], step: int | None = None) -> None:
+        """Append anything that is not a row of scalars."""
+        segment = self._segment or self._open()
+        try:
+            segment.append(encode_body((int(kind), next(segment.seq), step, time.time(), key, dict(payload))))
+        except OSError:
+            self._abandon(segment)
+            raise
+
+    def close(self) -> None:
+        """Close the file; a later call would open another."""
+        if (segment := self._segment) is not None:
+            self._abandon(segment)
+        _open_writers.discard(self)
+
+    def _open(self) -> _Segment:
+        segment = _Segment(self._folder, self._rank)
+        first = (int(Kind.LIFECYCLE), next(segment.seq), None, time.time(), "open", self._opening())
+        segment.append(encode_body(first))
+        self._segment = segment
+        return segment
+
+    def _abandon(self, segment: _Segment) -> None:
+        # Two threads may fail on one segment: only the first of them closes it.
+        if self._segment is segment:
+            self._segment = None
+            os.close(segment.descriptor)
+
+    def _forget_after_fork(self) -> None:
+        if (segment := self._segment) is not None:
+            self._segment = None
+            os.close(segment.descriptor)  # the child's copy; the parent's stays open
+
+
+_open_writers: weakref.WeakSet[JournalWriter] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for writer in list(_open_writers):
+        writer._forget_after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

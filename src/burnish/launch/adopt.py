@@ -1,0 +1,136 @@
+"""Runs whose supervisor died: a living child gets a keeper, a dead one gets its record completed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from burnish.core.files import FileLock, read_json
+from burnish.core.paths import RunPaths
+from burnish.core.processes import ProcessIdentity, wait_pidfd
+from burnish.journal.index import RunIndex
+from burnish.launch.recorder import Recorder
+from burnish.launch.retry import LIVE_STATES, final_state
+from burnish.sinks import SinkFactory, default_sinks, sink_factories
+
+_log = logging.getLogger(__name__)
+_POLL_S = 0.5
+_START_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """What became of a run that nobody looked after: `adopted` (it still trains) or its final state."""
+
+    name: str
+    outcome: str
+
+
+def adopt_orphans(runs: Path) -> list[Adoption]:
+    """Look after every run of a folder whose supervisor has died.
+
+    Args:
+        runs: The runs folder.
+    """
+    done: list[Adoption] = []
+    for record in RunIndex(runs).records():
+        if record.get("state") not in LIVE_STATES:
+            continue
+        paths = RunPaths(runs / str(record.get("name")))
+        outcome = _adopt(paths)
+        if outcome:
+            done.append(Adoption(paths.name, outcome))
+    return done
+
+
+def _adopt(paths: RunPaths) -> str:
+    try:
+        lock = FileLock.try_acquire(paths.lock)
+    except OSError:
+        return ""  # a folder that may not be written is not ours to complete
+    if lock is None:
+        return ""
+    with lock:
+        process = training_process(paths)
+        if process is not None and not process.is_local and process.host != os.uname().nodename:
+            return ""  # another machine's run on a shared disk: only that machine can tell whether it lives
+        if process is None or not process.is_alive:
+            return complete(paths)
+    start_keeper(paths)
+    return "adopted"
+
+
+def start_keeper(paths: RunPaths) -> None:
+    """Start a keeper for a run whose training process lives, and wait until it holds the run's lock."""
+    subprocess.Popen(
+        [sys.executable, "-m", "burnish.launch.keeper", str(paths.root)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ).returncode = 0  # it outlives this command: no ResourceWarning, it is init's child soon
+    until = time.monotonic() + _START_TIMEOUT_S
+    while time.monotonic() < until:
+        lock = FileLock.try_acquire(paths.lock)
+        if lock is None:
+            return
+        lock.release()
+        time.sleep(0.05)
+    _log.warning("run %s: its keeper did not start", paths.name)
+
+
+def sinks_of(paths: RunPaths) -> dict[str, SinkFactory]:
+    """Return what makes the sinks that a run was started with."""
+    wanted = read_json(paths.state).get("ship_to")
+    return sink_factories(map(str, wanted) if isinstance(wanted, list) else default_sinks())
+
+
+def training_process(paths: RunPaths) -> ProcessIdentity | None:
+    """Return the process of a run's last attempt; None when none was ever seen."""
+    record = read_json(paths.state)
+    attempts = record.get("attempts")
+    last = attempts[-1] if isinstance(attempts, list) and attempts else {}
+    if not isinstance(last, dict) or "ended" in last:
+        return None
+    return ProcessIdentity.from_json(last.get("process"))
+
+
+def complete(paths: RunPaths) -> str:
+    """Finish the record of a run whose training process is gone; the caller holds its lock."""
+    recorder = Recorder(paths, sinks_of(paths))
+    ended = recorder.attempt_ended(None) if recorder.attempts else None
+    if ended is None:
+        recorder.attempt_starts()
+        ended = recorder.attempt_ended(None)
+    state = final_state(ended, stop_requested=False, needs_end_record=True)
+    recorder.finish(state, ended)
+    return state
+
+
+def keep(paths: RunPaths) -> None:
+    """Look after a run until its training process ends, then complete its record.
+
+    Returns at once when another process holds the run's lock.
+    """
+    lock = FileLock.try_acquire(paths.lock)
+    if lock is None:
+        return
+    with lock:
+        process = training_process(paths)
+        pidfd = process.open_pidfd() if process is not None else None
+        if pidfd is None:
+            complete(paths)
+            return
+        recorder = Recorder(paths, sinks_of(paths))
+        try:
+            while not wait_pidfd(pidfd, _POLL_S):
+                recorder.poll()
+        finally:
+            os.close(pidfd)
+        ended = recorder.attempt_ended(None)
+        recorder.finish(final_state(ended, stop_requested=False, needs_end_record=True), ended)

@@ -1,0 +1,135 @@
+"""Making a run: its name, its directory, the snapshot of its config, its card."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from random import SystemRandom
+
+from burnish.config import Resolved
+from burnish.config.snapshot import write_snapshot
+from burnish.core.files import read_json, write_atomic
+from burnish.core.hardware import Machine, read_machine
+from burnish.core.ids import run_name, run_token
+from burnish.core.paths import Project, RunPaths
+from burnish.core.secrets import Masker
+from burnish.isolate.git import read_code_state
+from burnish.launch.retry import RetryPolicy
+from burnish.track.card import collect_card, write_card
+from burnish.track.start import create_run_directory
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """What is to be run, before anything is written.
+
+    Attributes:
+        experiment: Short name that repeated runs share, such as the experiment file's.
+        name_parts: What the run's name says between date and random part.
+        command: The command line that trains.
+        policy: When to start it again.
+        ship_to: Names of the sinks.
+        needs_end_record: Whether the command is known to close its record.
+        resolved: The config, for an experiment.
+        tags: Words to find the run by.
+    """
+
+    experiment: str
+    name_parts: tuple[str, ...]
+    command: tuple[str, ...]
+    policy: RetryPolicy
+    ship_to: tuple[str, ...] = ()
+    needs_end_record: bool = False
+    resolved: Resolved | None = None
+    tags: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRun:
+    """A run directory that is ready to be supervised, and what its maker should be told."""
+
+    paths: RunPaths
+    warnings: tuple[str, ...]
+
+
+def prepare_run(
+    plan: RunPlan, project: Project, *, environ: Mapping[str, str], machine: Machine | None = None
+) -> PreparedRun:
+    """Make the directory of a run, with its config, card and first record.
+
+    Raises:
+        StorageError: The runs folder cannot be written.
+    """
+    masker = Masker.from_environment(environ)
+    machine = machine or read_machine()
+    project.make()
+    now = time.time()
+    name = run_name(time.strftime("%Y%m%d", time.gmtime(now)), plan.name_parts, run_token(SystemRandom()))
+    resolved = plan.resolved
+    config = {"hash": resolved.hash, "group": resolved.group} if resolved else {}
+    lineage = {path: asdict(ref) for path, ref in resolved.lineage.items()} if resolved else {}
+    record: dict[str, object] = {
+        "state": "running",
+        "created": now,
+        "experiment": plan.experiment,
+        "tags": list(plan.tags),
+        "command": masker.command(plan.command),
+        "directory": str(Path.cwd()),
+        "project": str(project.root),
+        "ship_to": list(plan.ship_to),
+        "retry": asdict(plan.policy),
+        "needs_end_record": plan.needs_end_record,
+        "config": config,
+        "lineage": lineage,
+        "attempts": [],
+    }
+    paths = create_run_directory(project.runs, name, record)
+    if resolved is not None:
+        write_snapshot(resolved, paths, masker)
+    warnings = _write_card(paths, plan, project.root, {**config, "lineage": lineage}, record, machine, environ, masker)
+    return PreparedRun(paths, warnings)
+
+
+def describe_kept_run(paths: RunPaths) -> None:
+    """Write the card of a run that a plain script began."""
+    record = read_json(paths.state)
+    plan = RunPlan("", (), tuple(map(str, _list(record, "command"))), RetryPolicy())
+    masker = Masker.from_environment(os.environ)
+    _write_card(paths, plan, Path(str(record.get("project"))), {}, record, read_machine(), os.environ, masker)
+
+
+def _list(record: Mapping[str, object], key: str) -> list[object]:
+    value = record.get(key)
+    return value if isinstance(value, list) else []
+
+
+def _write_card(
+    paths: RunPaths,
+    plan: RunPlan,
+    root: Path,
+    config: Mapping[str, object],
+    record: Mapping[str, object],
+    machine: Machine,
+    environ: Mapping[str, str],
+    masker: Masker,
+) -> tuple[str, ...]:
+    code = read_code_state(root)
+    card = collect_card(
+        machine=machine,
+        command=plan.command,
+        code=code.to_json() if code else None,
+        config=config,
+        environ=environ,
+        masker=masker,
+    )
+    write_card(paths, card, {**record, "name": paths.name})
+    if code is None:
+        return ("no git repository here: the code of this run is not recorded (git init)",)
+    if not code.commit:
+        return ("the git repository has no commit yet: the code of this run is not recorded",)
+    if code.diff:
+        write_atomic(paths.root / "code.diff", masker.text(code.diff) + "\n")
+    return ()

@@ -1,0 +1,228 @@
+"""The record of a live run, kept by the one process that holds its lock: a supervisor or a keeper.
+
+It tails the journals for progress, runs the sinks, and writes `run.json`; when the run has ended it compacts the
+metrics and completes the card, and only then writes the final state.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from burnish.core.files import read_json, write_json
+from burnish.core.paths import RunPaths
+from burnish.core.processes import ProcessIdentity
+from burnish.journal import JournalReader, Kind, Record, Row
+from burnish.journal.reader import JournalName, journal_files
+from burnish.launch.retry import Exit, State, describe
+from burnish.sinks import Shipper, SinkFactory
+from burnish.track.card import read_card, write_card
+
+_log = logging.getLogger(__name__)
+_WRITE_EVERY_S = 1.0
+_SPEED_WINDOW = 40
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where a live run stands.
+
+    Attributes:
+        step: The last step logged; -1 before the first.
+        total: How many steps there will be; 0 when unknown.
+        latest: The last value of each metric.
+        attempt: Which try is running.
+        end: The end frame of this attempt, once it was written.
+        reported: What the training process told for the card.
+    """
+
+    step: int = -1
+    total: int = 0
+    latest: dict[str, float] = field(default_factory=dict)
+    attempt: int = 1
+    end: dict[str, object] | None = None
+    reported: dict[str, object] = field(default_factory=dict)
+    dropped: int = 0
+    times: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=_SPEED_WINDOW))
+
+    @property
+    def steps_per_s(self) -> float:
+        """Speed over the last steps; 0 when there are too few."""
+        if len(self.times) < 2:
+            return 0.0
+        (step_a, time_a), (step_b, time_b) = self.times[0], self.times[-1]
+        return (step_b - step_a) / (time_b - time_a) if time_b > time_a and step_b > step_a else 0.0
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds left at this speed; None when unknown."""
+        speed = self.steps_per_s
+        return max(0, self.total - self.step) / speed if self.total and speed else None
+
+    def take(self, entry: Row | Record) -> None:
+        """Account for one entry of a journal of rank 0."""
+        if isinstance(entry, Row):
+            self.step = entry.step
+            self.latest.update(zip(entry.keys, entry.values, strict=True))
+            if not self.times or entry.step > self.times[-1][0]:
+                self.times.append((entry.step, entry.time))
+        elif entry.kind == Kind.LIFECYCLE:
+            self._lifecycle(entry)
+
+    def _lifecycle(self, record: Record) -> None:
+        if record.key == "open":
+            attempt = record.payload.get("attempt")
+            if isinstance(attempt, int) and attempt != self.attempt:
+                self.attempt, self.end = attempt, None
+                self.times.clear()
+        elif record.key == "resume" and record.step is not None:
+            self.step = record.step
+            self.times.clear()
+        elif record.key == "total":
+            total = record.payload.get("steps")
+            self.total = total if isinstance(total, int) else 0
+        elif record.key == "card":
+            self.reported.update(record.payload)
+        elif record.key == "end":
+            self.end = record.payload
+            dropped = record.payload.get("dropped")
+            self.dropped += dropped if isinstance(dropped, int) else 0
+
+
+class Recorder:
+    """Keeps the record of one run. Its owner must hold the run's lock.
+
+    Args:
+        paths: The run.
+        sinks: Where its journal is shipped, by name.
+        linger_s: How long finishing may wait for the sinks.
+        clock: Returns seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        paths: RunPaths,
+        sinks: Mapping[str, SinkFactory],
+        *,
+        linger_s: float = 60.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.paths = paths
+        self.record = read_json(paths.state)
+        self.progress = Progress()
+        self._linger_s = linger_s
+        self._clock = clock
+        self._readers: dict[str, JournalReader] = {}
+        self._written_at = 0.0
+        self._written_step = -2
+        self._shippers = [Shipper(paths, name, make) for name, make in sinks.items()]
+        for shipper in self._shippers:
+            shipper.start()
+
+    @property
+    def attempts(self) -> list[dict[str, object]]:
+        """The attempts so far, as they stand in `run.json`."""
+        found = self.record.setdefault("attempts", [])
+        assert isinstance(found, list)
+        return found
+
+    def poll(self) -> Progress:
+        """Read what was logged since the last call, and refresh `run.json` now and then."""
+        for path in journal_files(self.paths.journals):
+            if JournalName.parse(path).rank != 0:
+                continue
+            if path.name not in self._readers:
+                self._readers[path.name] = JournalReader(path)
+            while entries := self._readers[path.name].read():
+                for entry in entries:
+                    self.progress.take(entry)
+        now = self._clock()
+        if self.progress.step != self._written_step and now - self._written_at >= _WRITE_EVERY_S:
+            self.write()
+        return self.progress
+
+    def attempt_starts(self) -> int:
+        """Note that the next attempt is about to start; return its number."""
+        number = len(self.attempts) + 1
+        self.attempts.append({"number": number, "started": self._clock()})
+        self.record.setdefault("started", self._clock())
+        self.record["state"] = "running"
+        self.progress.end = None
+        self.write()
+        return number
+
+    def attempt_runs(self, process: ProcessIdentity) -> None:
+        """Note which process the attempt is."""
+        self.attempts[-1]["process"] = process.to_json()
+        self.write()
+
+    def attempt_ended(self, code: int | None) -> Exit:
+        """Note how the attempt ended, from its exit code (None if unseen) and its own end frame."""
+        self.poll()
+        end = self.progress.end or {}
+        ended = Exit(code, str(end.get("status", "")), str(end.get("error", "")))
+        self.attempts[-1].update(
+            {
+                "ended": self._clock(),
+                "exit_code": code,
+                "reason": describe(ended),
+                "last_step": self.progress.step,
+            }
+        )
+        self.write()
+        return ended
+
+    def retries(self, delay_s: float) -> None:
+        """Note that another attempt follows."""
+        self.record["state"] = "retrying"
+        self.record["retry_at"] = self._clock() + delay_s
+        self.write()
+
+    def finish(self, state: State, ended: Exit) -> None:
+        """Complete the record: sinks, metrics, card, and last of all the state."""
+        self.poll()
+        for shipper in self._shippers:
+            shipper.finish(state, self._linger_s)
+        self.record.pop("retry_at", None)
+        self.record.update(exit_code=ended.shell_code, reason=describe(ended), ended=self._clock())
+        # numpy and pyarrow cost more to import than a short command takes, and only the end needs them
+        from burnish.journal.compact import write_parquet
+        from burnish.journal.series import load_scalars
+
+        try:
+            scalars = load_scalars(self.paths.journals)
+            write_parquet(scalars, self.paths.metrics)
+            self.record["summary"] = scalars.summary()
+            if scalars.damage:
+                self.record["damage"] = {n: sum(d.size_bytes for d in found) for n, found in scalars.damage.items()}
+        except OSError as error:
+            # The journal is intact and can be compacted later; a full disk must not leave the run unfinished.
+            _log.warning("run %s: cannot write %s: %s", self.paths.name, self.paths.metrics.name, error)
+        self.record["state"] = state
+        card = read_card(self.paths)
+        card["reported"] = self.progress.reported
+        self._try(lambda: write_card(self.paths, card, self.record))
+        self.write(durable=True)
+        for reader in self._readers.values():
+            reader.close()
+
+    def write(self, *, durable: bool = False) -> None:
+        """Write `run.json` as things stand."""
+        self._written_at, self._written_step = self._clock(), self.progress.step
+        self.record.update(
+            step=self.progress.step,
+            total_steps=self.progress.total,
+            latest=self.progress.latest,
+            dropped=self.progress.dropped,
+            sinks={shipper.name: shipper.status.to_json() for shipper in self._shippers},
+        )
+        self._try(lambda: write_json(self.paths.state, self.record, durable=durable))
+
+    def _try(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except OSError as error:
+            _log.warning("run %s: cannot write its record: %s", self.paths.name, error)

@@ -1,0 +1,90 @@
+"""What an ended training process means, and whether to try again. Pure: nothing is read or started here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from signal import Signals
+from typing import Literal
+
+EX_TEMPFAIL = 75
+"""Exit code by which a training process says: stopped on request, resume me (sysexits.h)."""
+
+State = Literal["running", "retrying", "finished", "failed", "stopped", "lost"]
+LIVE_STATES: frozenset[str] = frozenset({"running", "retrying"})
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a training process ended.
+
+    Attributes:
+        code: Its exit status; negative for a signal, None when nobody could see it (an adopted process).
+        end_status: What it wrote in its last lifecycle frame; empty when it wrote none.
+        error: The error that it wrote there.
+    """
+
+    code: int | None
+    end_status: str = ""
+    error: str = ""
+
+    @property
+    def shell_code(self) -> int:
+        """The exit status as a shell shows it: 128 + n for signal n."""
+        if self.code is None:
+            return 0 if self.end_status == "finished" else 1
+        return 128 - self.code if self.code < 0 else self.code
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """When to start a training process again.
+
+    A process that was killed, or that says "resume me" without having been asked to stop, is started again; one
+    that ended with an error of its own is not, since the same code on the same data would end the same way.
+    """
+
+    max_attempts: int = 3
+    backoff_s: float = 1.0
+    max_backoff_s: float = 60.0
+
+    def delay_s(self, attempts: int, ended: Exit, *, stop_requested: bool) -> float | None:
+        """Return the seconds to wait before the next attempt, None for no further attempt."""
+        was_cut_off = ended.code is not None and (ended.code < 0 or ended.code == EX_TEMPFAIL)
+        if stop_requested or not was_cut_off or attempts >= self.max_attempts:
+            return None
+        return min(self.backoff_s * 2.0 ** (attempts - 1), self.max_backoff_s)
+
+
+def final_state(ended: Exit, *, stop_requested: bool, needs_end_record: bool) -> State:
+    """Return the state of a run whose last attempt ended like this.
+
+    Args:
+        ended: How the process ended.
+        stop_requested: Whether a person or a scheduler asked for it.
+        needs_end_record: The process is known to write an end frame, so exit 0 without one is no success.
+    """
+    if ended.code is None:
+        known: dict[str, State] = {"finished": "finished", "failed": "failed", "stopped": "stopped"}
+        return known.get(ended.end_status, "lost")
+    if ended.code == EX_TEMPFAIL or (stop_requested and ended.code != 0):
+        return "stopped"
+    if ended.code != 0:
+        return "failed"
+    return "failed" if needs_end_record and ended.end_status != "finished" else "finished"
+
+
+def describe(ended: Exit) -> str:
+    """Return one line on how a process ended, for people."""
+    if ended.code is None:
+        return ended.error or ("finished" if ended.end_status == "finished" else "its end was not seen")
+    if ended.code < 0:
+        try:
+            name = Signals(-ended.code).name
+        except ValueError:
+            name = f"signal {-ended.code}"
+        return f"killed by {name}"
+    if ended.error:
+        return ended.error
+    if ended.code == 0 and ended.end_status != "finished":
+        return "the process exited with code 0 before training was finished"
+    return f"exit code {ended.code}"

@@ -1,0 +1,1 @@
+"""What looks after a whole project rather than one run."""
