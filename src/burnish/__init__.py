@@ -5,8 +5,8 @@ are written against. Everything is imported when first used.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # type checkers know the name; `typing` itself would be nine tenths of `import burnish`
 if TYPE_CHECKING:
     from burnish.core.errors import BurnishError
     from burnish.experiment.base import Experiment

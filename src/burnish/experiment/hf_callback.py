@@ -16,7 +16,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from burnish.checkpoint import CheckpointStore, Retention, seal, verify
+from burnish.checkpoint import CheckpointStore, Retention, read_manifest, seal, verify
 from burnish.core.errors import CheckpointError
 from burnish.experiment.graceful import GracefulStop
 from burnish.journal import JournalReader, Kind, Record
@@ -26,6 +26,7 @@ from burnish.track.start import start_run
 
 _log = logging.getLogger(__name__)
 _NOT_METRICS = ("epoch", "total_flos")
+_TOKENS = "train/num_tokens"
 
 
 class JournalCallback(TrainerCallback):  # type: ignore[misc]
@@ -52,6 +53,8 @@ class JournalCallback(TrainerCallback):  # type: ignore[misc]
         self._evaluate = evaluate
         self._every = evaluate_every
         self._scores: tuple[int, dict[str, float]] = (-1, {})
+        self._tokens_before = 0.0
+        self._tokens = 0.0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
         """Say how many steps there will be and from where training resumes; evaluate before the first."""
@@ -59,6 +62,8 @@ class JournalCallback(TrainerCallback):  # type: ignore[misc]
         self.run.expect(state.max_steps)
         if state.global_step > 0:
             self.run.resume(state.global_step)
+            manifest = read_manifest(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+            self._tokens_before = manifest.metrics.get(_TOKENS, 0.0) if manifest else 0.0
         elif self._evaluate is not None:
             self._score(0)
         if args.logging_nan_inf_filter:
@@ -67,6 +72,8 @@ class JournalCallback(TrainerCallback):  # type: ignore[misc]
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **rest: Any) -> None:
         """Log the Trainer's numbers: its own under `train/`, those of its evaluation under `eval/`."""
         numbers = {_name(k): v for k, v in (logs or {}).items() if k not in _NOT_METRICS and _is_number(v)}
+        if _TOKENS in numbers:  # TRL counts from 0 again after a resume
+            numbers[_TOKENS] = self._tokens = numbers[_TOKENS] + self._tokens_before
         if numbers:
             self.run.log(numbers, state.global_step)
 
@@ -88,7 +95,7 @@ class JournalCallback(TrainerCallback):  # type: ignore[misc]
         step = state.global_step
         folder = Path(args.output_dir) / f"checkpoint-{step}"
         at, scores = self._scores
-        metrics = scores if at == step else {}
+        metrics = {**(scores if at == step else {}), **({_TOKENS: self._tokens} if self._tokens else {})}
         seal(folder, step, metrics)
         self.run.log_checkpoint(folder, step, metrics)
         if self._retention is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -76,6 +77,7 @@ def prepare_run(
         "created": now,
         "experiment": plan.experiment,
         "tags": list(plan.tags),
+        "typed": masker.command(sys.argv),
         "command": masker.command(plan.command),
         "directory": str(Path.cwd()),
         "project": str(project.root),

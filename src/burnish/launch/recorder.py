@@ -187,7 +187,10 @@ class Recorder:
         for shipper in self._shippers:
             shipper.finish(state, self._linger_s)
         self.record.pop("retry_at", None)
-        self.record.update(exit_code=ended.shell_code, reason=describe(ended), ended=self._clock())
+        reason = describe(ended)
+        if state == "failed" and ended.code == 0:
+            reason = "the process exited with code 0 before training was finished"
+        self.record.update(exit_code=ended.shell_code, reason=reason, ended=self._clock())
         # numpy and pyarrow cost more to import than a short command takes, and only the end needs them
         from burnish.journal.compact import write_parquet
         from burnish.journal.series import load_scalars

@@ -85,6 +85,8 @@ def describe(ended: Exit) -> str:
         return f"killed by {name}"
     if ended.error:
         return ended.error
-    if ended.code == 0 and ended.end_status != "finished":
-        return "the process exited with code 0 before training was finished"
+    if ended.code == EX_TEMPFAIL:
+        return "stopped on request after saving"
+    if ended.code == 0:
+        return "finished" if ended.end_status == "finished" else "exit code 0"
     return f"exit code {ended.code}"

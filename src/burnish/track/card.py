@@ -103,6 +103,7 @@ def render_card(card: Mapping[str, object], record: Mapping[str, object]) -> str
         "",
         "## How it was made",
         "",
+        *([f"- typed: `{' '.join(typed)}`"] if (typed := [str(word) for word in _items(record, "typed")]) else []),
         f"- command: `{' '.join(map(str, _items(card, 'command')))}`",
         f"- config: hash `{config.get('hash', '')}`, group `{config.get('group', '')}`, see `config.yaml`",
         *(f"- starts from: {line}" for line in _lineage(config)),

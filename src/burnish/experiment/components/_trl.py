@@ -22,8 +22,6 @@ from burnish.experiment.hf_callback import JournalCallback
 from burnish.experiment.registry import load
 from burnish.experiment.torch_state import preserve_random
 
-_log = logging.getLogger(__name__)
-
 
 class TrlExperiment(Experiment[Any]):
     """An experiment whose loop is a TRL trainer's. Subclasses make the trainer."""
@@ -79,7 +77,7 @@ class TrlExperiment(Experiment[Any]):
         heldout = self.data.heldout
         prompts = [self.prompt_text(example) for example in heldout]
         metrics: dict[str, float] = {}
-        with preserve_random(), self.without_trainer_hooks():
+        with preserve_random(), torch.no_grad():
             for evaluator in self.evaluators:
                 metrics |= evaluator(self.model, self.tokenizer, prompts, heldout)
         self.model.train(was_training)
@@ -147,10 +145,6 @@ class TrlExperiment(Experiment[Any]):
         assert isinstance(text, str)
         return text
 
-    def without_trainer_hooks(self) -> Any:
-        """Return a context for evaluation; trainers that patch the model may need one of their own."""
-        return torch.no_grad()
-
 
 def as_dataset(columns: dict[str, Sequence[str]]) -> Any:
     """Return columns as an in-memory dataset, the form in which TRL takes its data."""
@@ -163,3 +157,9 @@ def quiet() -> None:
     transformers.utils.logging.disable_progress_bar()
     # TRL 1.16 reads a property that transformers 5.23 renamed; nothing that a user could change.
     warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+    logging.getLogger("transformers.trainer").addFilter(_not_about_tied_weights)
+
+
+def _not_about_tied_weights(record: logging.LogRecord) -> bool:
+    """Pass over the report of each resume that tied output weights are not in the file: they are the input's."""
+    return "['lm_head.weight']" not in record.getMessage()
