@@ -114,7 +114,7 @@ def report(finished: list[RunPaths], took_s: float) -> None:
     for line in (
         "burnish ls",
         f"burnish show {ids[0]}",
-        f"burnish config show experiments/dpo.yaml training --origins",
+        "burnish config show experiments/dpo.yaml training --origins",
         f"burnish logs {ids[2]} --journal | head",
         f"tensorboard --logdir {shown(finished[0].root.parent)}",
         "burnish run experiments/sft.yaml --seed 1 --training.learning_rate 1e-3",

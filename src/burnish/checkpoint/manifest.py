@@ -42,7 +42,7 @@ def seal(folder: Path, step: int, metrics: Mapping[str, float]) -> Manifest:
         OSError: A file cannot be read or the manifest not be written; the folder stays unsealed.
     """
     files = {}
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != NAME):
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / NAME):
         with path.open("rb") as handle:
             digest = hashlib.file_digest(handle, "sha256").hexdigest()
             os.fsync(handle.fileno())
@@ -53,12 +53,19 @@ def seal(folder: Path, step: int, metrics: Mapping[str, float]) -> Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """Return the manifest of a checkpoint; None when it was never completed."""
+    """Return the manifest of a checkpoint; None when it was never completed or is damaged."""
     content = read_json(folder / NAME)
     step, metrics, files = content.get("step"), content.get("metrics"), content.get("files")
     if not isinstance(step, int) or not isinstance(metrics, dict) or not isinstance(files, dict):
         return None
-    return Manifest(step, metrics, {name: (int(size), str(digest)) for name, (size, digest) in files.items()})
+    try:
+        return Manifest(
+            step,
+            {name: float(value) for name, value in metrics.items()},
+            {name: (int(size), str(digest)) for name, (size, digest) in files.items()},
+        )
+    except (TypeError, ValueError, OverflowError):
+        return None  # a damaged one vouches for nothing
 
 
 def verify(folder: Path) -> Manifest:

@@ -94,7 +94,7 @@ class CheckpointStore:
         return folder, verify(folder)
 
     def prune(self, retention: Retention) -> list[int]:
-        """Delete what the retention does not keep, and drafts of dead processes; return the steps."""
+        """Delete what the retention does not keep; return the steps."""
         surplus = retention.surplus(self.manifests())
         for step in surplus:
             self._remove(self.folder(step))

@@ -110,11 +110,16 @@ def _supervise(
         _console.err(f"run {paths.name}")
     status = _console.StatusLine(run_id)
     seen_attempt = 1
+    seen_stop = False
 
     def on_progress(progress: Progress) -> None:
-        nonlocal seen_attempt
+        nonlocal seen_attempt, seen_stop
         if quiet:
             return
+        if progress.stop_signals and not seen_stop:
+            seen_stop = True
+            status.clear()
+            _console.err(f"{run_id}  stopping after this step; Ctrl-C again to stop at once")
         if follow is not None:
             status.clear()
             follow()

@@ -18,6 +18,7 @@ from burnish.core.errors import BurnishError, Problem
 from burnish.core.nearest import nearest_path
 
 _REFERENCE = re.compile(r"(?<!\$)\$\{([^${}]*)\}")
+_REFERENCE_OR_LITERAL = re.compile(rf"\$\$\{{|{_REFERENCE.pattern}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,13 @@ class Interpolation:
     Attributes:
         tree: The tree with every reference replaced.
         problems: What could not be resolved.
+        failed: Origins of the values that are still text because of it.
         runs: The run references that were followed, by the path of the value that holds them.
     """
 
     tree: Mapping
     problems: list[Problem] = field(default_factory=list)
+    failed: set[str] = field(default_factory=set)
     runs: dict[str, RunReference] = field(default_factory=dict)
 
 
@@ -78,6 +81,7 @@ class _Resolver:
         self._find_run = find_run
         self._done: dict[str, Node] = {}
         self._open: list[str] = []
+        self._failed: set[str] = set()
         self._result = Interpolation(tree)
 
     def run(self) -> Interpolation:
@@ -104,12 +108,18 @@ class _Resolver:
             return node
         if path in self._done:
             return self._done[path]
+        if path in self._failed:
+            raise _Unresolved  # told already, where it first failed
         if path in self._open:
             circle = " → ".join([*self._open[self._open.index(path) :], path])
             self._fail(f"values refer to each other in a circle: {circle}", node)
         self._open.append(path)
         try:
             self._done[path] = done = self._expand(text, node, path)
+        except _Unresolved:
+            self._failed.add(path)
+            self._result.failed.add(str(node.origin))
+            raise
         finally:
             self._open.pop()
         return done
@@ -129,11 +139,11 @@ class _Resolver:
                 self._fail(f"{match[0]} is a section or list and cannot stand inside text", node)
             return target.raw if target.raw is not None else str(target.value)
 
-        filled = _REFERENCE.sub(insert, text)
-        if "${" in filled.replace("$${", ""):
+        if "${" in _REFERENCE.sub(" ", text).replace("$${", ""):
             self._fail(f"unfinished reference in {text!r}", node, "write ${key}, or $${ for a literal ${")
-        filled = filled.replace("$${", "${")
-        note = node.origin if filled == text else node.origin.with_note(f"via {text}")
+        # In one pass, so that what is inserted is not read again.
+        filled = _REFERENCE_OR_LITERAL.sub(lambda match: "${" if match[0] == "$${" else insert(match), text)
+        note = node.origin if not _REFERENCE.search(text) else node.origin.with_note(f"via {text}")
         return replace(node, value=filled, raw=filled, origin=note)
 
     def _follow(self, reference: str, node: Scalar, path: str) -> Node:
@@ -153,7 +163,7 @@ class _Resolver:
             return self._run(rest, node, path)
         if colon:
             self._fail(f"unknown reference ${{{reference}}}", node, "use ${key}, ${env:NAME} or ${run:ID@best}")
-        found = find(self._tree, target)
+        found = find(self._tree, target) if target else None
         if found is None:
             if has_default:
                 return _text(default, node)

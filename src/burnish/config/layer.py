@@ -80,15 +80,23 @@ def leaves(node: Node, path: str = "") -> Iterator[tuple[str, Node]]:
 
 
 def find(node: Node, path: str) -> Node | None:
-    """Return the node at a dotted path, None when there is none."""
-    for key in path.split(".") if path else ():
-        if isinstance(node, Mapping) and key in node.items:
-            node = node.items[key]
-        elif isinstance(node, Sequence) and key.isdigit() and int(key) < len(node.items):
-            node = node.items[int(key)]
-        else:
-            return None
-    return node
+    """Return the node at a dotted path, None when there is none; a key may itself hold dots."""
+    return _descend(node, path.split(".")) if path else node
+
+
+def _descend(node: Node, parts: list[str]) -> Node | None:
+    if not parts:
+        return node
+    if isinstance(node, Sequence):
+        key = parts[0]
+        inside = key.isdecimal() and key.isascii() and len(key) < 10 and int(key) < len(node.items)
+        return _descend(node.items[int(key)], parts[1:]) if inside else None
+    if isinstance(node, Mapping):
+        for size in range(1, len(parts) + 1):
+            inner = node.items.get(".".join(parts[:size]))
+            if inner is not None and (found := _descend(inner, parts[size:])) is not None:
+                return found
+    return None
 
 
 def nested(path: str, node: Node) -> Mapping:

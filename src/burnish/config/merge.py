@@ -32,8 +32,8 @@ def merge(low: Mapping, high: Mapping) -> Mapping:
 
 
 def _combine(below: Node | None, node: Node, form: str) -> Node:
-    if form != "!" and isinstance(node, Mapping):
-        if isinstance(below, Mapping):
+    if isinstance(node, Mapping):
+        if isinstance(below, Mapping) and form != "!":
             return merge(below, node)
         # What a section's own `key+:` forms mean must not depend on whether a lower layer has the section.
         node = merge(Mapping({}, node.origin), node)

@@ -17,13 +17,13 @@ from pathlib import Path
 import platformdirs
 
 from burnish.config.interpolate import FindRun, RunReference, interpolate
-from burnish.config.layer import Layer, Mapping, Node, Plain, Scalar, find, leaves, plain
+from burnish.config.layer import Layer, Mapping, Node, Plain, Scalar, empty, find, leaves, plain
 from burnish.config.layer import Sequence as ListNode
 from burnish.config.merge import merge
 from burnish.config.origin import Origin
 from burnish.config.schema import Config, Lookup, default_origin, fields_of, shown_path, validate
-from burnish.config.sources.env import env_layer
-from burnish.config.sources.flags import flags_layer
+from burnish.config.sources.env import env_layers
+from burnish.config.sources.flags import flag_layers
 from burnish.config.sources.yaml import parse_yaml
 from burnish.core.errors import ComponentError, ConfigError, Problem
 from burnish.core.hardware import Machine
@@ -71,6 +71,8 @@ class Resolved:
         written = [(plain(n), n.origin) for n in given]
         if written and (declared := _declared_default(self, path)) is not None:
             written.append(declared)
+        if written and self.origins[path].kind == "machine":
+            written.insert(0, (_at(self.values, path), self.origins[path]))
         return written or [(_at(self.values, path), self.origins[path])]
 
     def on_machine(self, machine: Machine) -> Resolved:
@@ -99,6 +101,7 @@ def resolve(
     flags: Sequence[str] = (),
     environ: Environ[str, str],
     find_run: FindRun | None = None,
+    above: Layer | None = None,
 ) -> Resolved:
     """Compose, check and freeze the config of an experiment.
 
@@ -109,12 +112,13 @@ def resolve(
         flags: Words of the command line that set values.
         environ: The environment; `LLM_<SECTION>__<FIELD>` sets values.
         find_run: Resolves `${run:…}`.
+        above: A layer over all others, for what a command itself sets.
 
     Raises:
         ConfigError: Every mistake, at once.
     """
     layers, problems = _layers(file, project, flags, environ)
-    tree = functools.reduce(merge, (layer.tree for layer in layers))
+    tree = replace(_merged([*layers, above] if above else layers), origin=Origin("file", shown_path(file)))
     filled = interpolate(tree, environ, find_run)
     problems += filled.problems
     schema = _schema(filled.tree, lookup, problems)
@@ -122,8 +126,7 @@ def resolve(
         raise ConfigError(problems)
     checked = validate(schema, filled.tree, lookup)
     # A reference that failed is still text: what the schema says of it would only repeat the first problem.
-    failed = {p.origin for p in filled.problems}
-    problems += [p for p in checked.problems if p.origin not in failed]
+    problems += [p for p in checked.problems if p.origin not in filled.failed]
     if problems or checked.config is None:
         raise ConfigError(problems)
     return _freeze(checked.config, filled.tree, lookup, filled.runs)
@@ -135,7 +138,7 @@ def resolve_flags(schema: type[Config], flags: Sequence[str], *, lookup: Lookup)
     Raises:
         ConfigError: Every mistake, at once.
     """
-    tree = flags_layer(flags).tree
+    tree = _merged(flag_layers(flags))
     checked = validate(schema, tree, lookup)
     if checked.config is None:
         raise ConfigError(checked.problems)
@@ -148,7 +151,12 @@ def load_static(file: Path) -> Mapping:
     Raises:
         ConfigError: A file is missing or not readable as config.
     """
-    return functools.reduce(merge, (layer.tree for layer in _file_layers(file, ())))
+    return _merged(_file_layers(file, ()))
+
+
+def _merged(layers: Sequence[Layer]) -> Mapping:
+    # Over an empty section, so that `key+:` and `~delete` mean something in the lowest layer too.
+    return functools.reduce(merge, (layer.tree for layer in layers), empty(Origin("default", "")))
 
 
 def _layers(
@@ -158,18 +166,20 @@ def _layers(
     layers: list[Layer] = []
     default = project.root / _DEFAULT_FILE
     user = platformdirs.user_config_path("burnish") / "user.yaml"
+    files = [path for path in (default, user) if path.is_file()] + [file]
     sources: list[Callable[[], list[Layer]]] = [
-        *(functools.partial(_file_layers, path, ()) for path in (default, user) if path.is_file()),
-        functools.partial(_file_layers, file, ()),
-        lambda: [env_layer(environ)],
-        lambda: [flags_layer(flags)],
+        *(functools.partial(_file_layers, path, ()) for path in files),
+        lambda: env_layers(environ),
+        lambda: flag_layers(flags),
     ]
-    for read in sources:
+    unread = False
+    for number, read in enumerate(sources):
         try:
             layers += read()
         except ConfigError as error:
             problems += error.problems
-    if not layers:
+            unread = unread or number < len(files)
+    if unread:  # what the schema would miss may well stand in that file
         raise ConfigError(problems)
     return layers, problems
 
@@ -185,7 +195,7 @@ def _file_layers(file: Path, below: tuple[Path, ...], wanted_by: Origin | None =
     parents = tree.items.get("extends")
     if parents is None:
         return [Layer(shown, tree)]
-    names = [item for _, item in leaves(parents)]
+    names = parents.items if isinstance(parents, ListNode) else (parents,)
     layers: list[Layer] = []
     for name in names:
         if not isinstance(name, Scalar) or not isinstance(name.value, str):
@@ -241,6 +251,8 @@ def _freeze(config: Config, tree: Mapping, lookup: Lookup, runs: dict[str, RunRe
     for path, _ in leaves(_as_tree(values)):
         node = _nearest_written(tree, path)
         found = declared.get(path)
+        if found is not None and found.name != "name" and find(tree, path) is None:
+            node = None  # `model: gpt` says the component's name; its other fields are defaults
         if node is not None:
             origins[path] = node.origin
         else:

@@ -6,16 +6,17 @@ import ast
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Union, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, SerializeAsAny, ValidationError, ValidationInfo, field_validator
 from pydantic.functional_validators import PlainValidator
 from pydantic_core import PydanticCustomError
 
-from burnish.config.layer import Mapping, Node, Plain, Scalar, find, plain
+from burnish.config.layer import Mapping, Node, Plain, Scalar, Sequence, find, plain
 from burnish.config.origin import Origin
 from burnish.core.errors import ComponentError, Problem
 from burnish.core.nearest import nearest_path
@@ -30,14 +31,14 @@ class Config(BaseModel):
     Class attribute `aliases` maps other accepted spellings of a field to its name, for error hints.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), ser_json_inf_nan="constants")
     aliases: ClassVar[dict[str, str]] = {}
 
     @field_validator("*", mode="before")
     @classmethod
     def _no_boolean_numbers(cls, value: object, info: ValidationInfo) -> object:
         # pydantic would turn `learning_rate: true` into 1.0
-        if isinstance(value, bool) and info.field_name not in _takes_bool(cls):
+        if isinstance(value, bool | list | dict) and _misreads(_kinds_of(cls, info.field_name or ""), value):
             raise PydanticCustomError("boolean", "a boolean is not accepted here")
         return value
 
@@ -98,33 +99,34 @@ def validate(schema: type[Config], tree: Mapping, lookup: Lookup) -> Checked:
     """
     values = plain(tree)
     context = {"lookup": lookup}
-    for _ in range(2):
+    while True:
         try:
             return Checked(schema.model_validate(values, context=context), ())
         except ValidationError as error:
             if not _use_raw_text(values, tree, error.errors(include_url=False)):
-                return Checked(None, tuple(_problems(schema, tree, error, lookup)))
-    raise AssertionError("raw text was offered twice")
+                return Checked(None, tuple(_without_echoes(_problems(schema, tree, error, lookup))))
 
 
 def _use_raw_text(values: Plain, tree: Mapping, errors: list[Any]) -> bool:
-    """Put the written text where a string was wanted; return whether that mends every error."""
-    places = []
+    """Put the written text where a string was wanted and something else stands; return whether that changed any."""
+    changed = False
     for error in errors:
-        node = find(tree, _path(error["loc"]))
-        if error["type"] != "string_type" or not isinstance(node, Scalar) or node.raw is None or node.value is None:
-            return False
-        places.append((error["loc"], node.raw))
-    for loc, raw in places:
+        node = find(tree, _path(error["loc"])) if error["type"] == "string_type" else None
+        if not isinstance(node, Scalar) or node.raw is None or node.value is None:
+            continue
         inner: Any = values
-        for key in loc[:-1]:
+        for key in error["loc"][:-1]:
             inner = inner[key]
-        inner[loc[-1]] = raw
-    return True
+        changed = changed or not isinstance(inner[error["loc"][-1]], str)
+        inner[error["loc"][-1]] = node.raw
+    return changed
 
 
 def _path(loc: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in loc)
+
+
+_MEANT = "did you mean "
 
 
 def _problems(schema: type[Config], tree: Mapping, error: ValidationError, lookup: Lookup) -> Iterator[Problem]:
@@ -132,8 +134,10 @@ def _problems(schema: type[Config], tree: Mapping, error: ValidationError, looku
         path = _known_part(tree, found["loc"])
         kind = found["type"]
         if kind == "extra_forbidden":
-            origin = _key_origin(tree, path)
-            yield Problem(f"unknown key {path!r}", str(origin), _did_you_mean(schema, tree, path, origin, lookup))
+            for unknown in _unknown(tree, path):
+                origin = _key_origin(tree, unknown)
+                hint = _did_you_mean(schema, tree, unknown, origin, lookup)
+                yield Problem(f"unknown key {unknown!r}", str(origin), hint)
         elif kind == "missing":
             parent = find(tree, path.rpartition(".")[0])
             place = str(parent.origin) if parent is not None and parent.origin.source else ""
@@ -142,9 +146,26 @@ def _problems(schema: type[Config], tree: Mapping, error: ValidationError, looku
             node = find(tree, path)
             hint = str(found.get("ctx", {}).get("hint", ""))
             message = _rule(found)
-            value = f", not {_shown(node)}" if isinstance(node, Scalar) and kind != "component" else ""
-            place = str(node.origin) if node is not None else ""
+            value = f", not {_shown(node)}" if isinstance(node, Scalar) and kind not in ("component", "rule") else ""
+            place = str(node.origin) if node is not None and node.origin.source else ""
             yield Problem(f"{path or 'config'}: {message}{value}", place, hint)
+
+
+def _unknown(tree: Mapping, path: str) -> Iterator[str]:
+    """Yield an unknown key; of a section that flags or variables made, each of them."""
+    node = find(tree, path)
+    if isinstance(node, Mapping) and node.items and _key_origin(tree, path).kind != "file":
+        for key in node.items:
+            yield from _unknown(tree, f"{path}.{key}")
+    else:
+        yield path
+
+
+def _without_echoes(problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Leave out a missing key that is only missing because its name was misspelt, which is told already."""
+    found = list(problems)
+    meant = {f"missing key {problem.hint[len(_MEANT) : -1]!r}" for problem in found if problem.hint.startswith(_MEANT)}
+    return (problem for problem in found if problem.message not in meant)
 
 
 def _known_part(tree: Mapping, loc: tuple[int | str, ...]) -> str:
@@ -164,23 +185,30 @@ def _known_part(tree: Mapping, loc: tuple[int | str, ...]) -> str:
 
 def _rule(found: Any) -> str:
     text = str(found["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    text = text.partition(" or instance of ")[0]  # a class means nothing in a file
     return text[:1].lower() + text[1:]
 
 
 def _shown(node: Scalar) -> str:
+    if node.value is None:
+        return "null"
     return repr(node.value) if node.raw is None or isinstance(node.value, str) else node.raw
 
 
 def _key_origin(tree: Mapping, path: str) -> Origin:
-    parent, _, key = path.rpartition(".")
-    section = find(tree, parent)
-    if isinstance(section, Mapping):
-        return section.keys.get(key, section.origin)
+    parts = path.split(".")
+    for size in range(len(parts) - 1, -1, -1):  # a key may itself hold dots
+        section = find(tree, ".".join(parts[:size]))
+        if isinstance(section, Mapping):
+            return section.keys.get(".".join(parts[size:]), section.origin)
     return tree.origin
 
 
 def _did_you_mean(schema: type[Config], tree: Mapping, path: str, origin: Origin, lookup: Lookup) -> str:
-    best = nearest_path(path, (field.path for field in fields_of(schema, tree, lookup)))
+    paths = [field.path for field in fields_of(schema, tree, lookup)]
+    if origin.kind == "env":  # a variable without a section sets no value
+        paths = [known for known in paths if "." in known]
+    best = nearest_path(path, paths)
     if best is None:
         return ""
     if origin.kind == "env":
@@ -208,12 +236,22 @@ def fields_of(schema: type[BaseModel], tree: Node | None, lookup: Lookup, prefix
         inner = _section_class(field.annotation, field.metadata, inner_tree, lookup)
         if inner is not None:
             yield from fields_of(inner, inner_tree, lookup, f"{path}.")
+        elif get_origin(field.annotation) is list and isinstance(inner_tree, Sequence):
+            kind, *metadata = _unwrapped(get_args(field.annotation)[0])
+            for number, item in enumerate(inner_tree.items):
+                inner = _section_class(kind, metadata, item, lookup)
+                if inner is not None:
+                    yield from fields_of(inner, item, lookup, f"{path}.{number}.")
+
+
+def _unwrapped(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if get_origin(kind) is Annotated else (kind,)
 
 
 def _section_class(kind: Any, metadata: list[Any], tree: Node | None, lookup: Lookup) -> type[BaseModel] | None:
     slot = next((item for item in metadata if isinstance(item, Slot)), None)
     if slot is not None:
-        name = find(tree, "name") if tree is not None else None
+        name = tree if tree is None or isinstance(tree, Scalar) else find(tree, "name")
         if not isinstance(name, Scalar) or not isinstance(name.value, str):
             return ComponentConfig
         try:
@@ -259,19 +297,40 @@ def shown_path(file: Path) -> str:
 
 
 @functools.cache
-def _takes_bool(owner: type[BaseModel]) -> frozenset[str]:
-    def admits(kind: Any) -> bool:
-        if kind in (bool, Any, object):
-            return True
-        origin = get_origin(kind)
-        if origin is Annotated or origin is Union or str(origin) == "<class 'types.UnionType'>":
-            return any(admits(inner) for inner in get_args(kind))
-        if origin is not None and str(origin) == "typing.Literal":
-            return any(isinstance(value, bool) for value in get_args(kind))
-        # anything but a number refuses a boolean by itself, with a better message
-        return not (inspect.isclass(kind) and issubclass(kind, int | float))
+def _kinds_of(owner: type[BaseModel], name: str) -> tuple[Any, ...]:
+    return tuple(_alternatives(owner.model_fields[name].annotation)) if name in owner.model_fields else ()
 
-    return frozenset(name for name, field in owner.model_fields.items() if admits(field.annotation))
+
+def _alternatives(kind: Any) -> Iterator[Any]:
+    """Yield the members of a union; anything else is its own only one."""
+    if get_origin(kind) is Annotated:
+        yield from _alternatives(get_args(kind)[0])
+    elif get_origin(kind) in (Union, UnionType):
+        for member in get_args(kind):
+            yield from _alternatives(member)
+    else:
+        yield kind
+
+
+def _misreads(kinds: tuple[Any, ...], value: object) -> bool:
+    """Return whether pydantic would take a boolean in a value for a number."""
+    if isinstance(value, bool):
+        return any(_is_number(kind) for kind in kinds) and not any(_takes_bool(kind) for kind in kinds)
+    if isinstance(value, list | dict):
+        inner = [arg for kind in kinds for arg in get_args(kind)[1 if isinstance(value, dict) else 0 :]]
+        alternatives = tuple(one for arg in inner for one in _alternatives(arg))
+        items = value.values() if isinstance(value, dict) else value
+        return any(_misreads(alternatives, item) for item in items)
+    return False
+
+
+def _is_number(kind: Any) -> bool:
+    return isinstance(kind, type) and get_origin(kind) is None and issubclass(kind, int | float) and kind is not bool
+
+
+def _takes_bool(kind: Any) -> bool:
+    literal = get_origin(kind) is Literal and any(isinstance(value, bool) for value in get_args(kind))
+    return literal or kind in (bool, Any, object)
 
 
 __all__ = [

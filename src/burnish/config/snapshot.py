@@ -39,11 +39,11 @@ def write_snapshot(resolved: Resolved, paths: RunPaths, masker: Masker) -> None:
 
 
 def redact(values: dict[str, Plain], masker: Masker) -> dict[str, Plain]:
-    """Return values with credentials masked, by the name of their key and by value."""
+    """Return values with credentials masked: by value, and by the name of their key or of a section around it."""
 
     def clean(value: Plain, name: str) -> Plain:
         if isinstance(value, dict):
-            return {key: clean(item, key) for key, item in value.items()}
+            return {key: clean(item, f"{name}.{key}") for key, item in value.items()}
         if isinstance(value, list):
             return [clean(item, name) for item in value]
         if value is not None and is_secret_name(name):

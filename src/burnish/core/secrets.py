@@ -10,7 +10,7 @@ from typing import Self
 MASK = "***"
 
 _NAME = re.compile(
-    r"(^|[_\-.])(api_?key|access_?key|private_?key|secret|secrets|token|passwd|password|credential|credentials"
+    r"(^|[_\-.])(api[_-]?key|access[_-]?key|private[_-]?key|secret|secrets|token|passwd|password|credential|credentials"
     r"|auth)($|[_\-.])",
     re.IGNORECASE,
 )

@@ -12,7 +12,8 @@ from burnish.checkpoint import CheckpointStore, Direction, Retention
 from burnish.checkpoint.manifest import NAME as MANIFEST
 from burnish.config import Resolved, resolve, resolve_flags
 from burnish.config.interpolate import RunReference
-from burnish.config.layer import Plain, plain
+from burnish.config.layer import Layer, Plain, Scalar, nested, plain
+from burnish.config.origin import Origin
 from burnish.config.sources.yaml import parse_yaml
 from burnish.core.errors import RunError
 from burnish.core.files import read_json
@@ -45,7 +46,9 @@ class RunResult:
         return self.ended.shell_code or (0 if self.state == "finished" else 1)
 
 
-def resolve_experiment(file: Path, flags: Sequence[str], project: Project, environ: Mapping[str, str]) -> Resolved:
+def resolve_experiment(
+    file: Path, flags: Sequence[str], project: Project, environ: Mapping[str, str], *, above: Layer | None = None
+) -> Resolved:
     """Resolve the config of an experiment file, run references included.
 
     Raises:
@@ -58,6 +61,7 @@ def resolve_experiment(file: Path, flags: Sequence[str], project: Project, envir
         flags=flags,
         environ=environ,
         find_run=lambda text: follow_reference(text, project),
+        above=above,
     )
 
 
@@ -81,7 +85,8 @@ def prepare_experiment(
     resolved = resolve_experiment(file, flags, project, environ)
     if one_step:
         place = "training.max_steps" if "training.max_steps" in resolved.origins else "max_steps"
-        resolved = resolve_experiment(file, [*flags, f"--{place}=1"], project, environ)
+        above = Layer("--debug", nested(place, Scalar(1, Origin("flag", "--debug"), "1")))
+        resolved = resolve_experiment(file, flags, project, environ, above=above)
     resolved = resolved.on_machine(machine)
     plan = RunPlan(
         experiment=str(resolved.values.get("name") or file.stem),
@@ -138,6 +143,7 @@ def supervise(
         command,
         policy=_policy(record),
         sinks=sink_factories(_words(record.get("ship_to"))),
+        directory=str(record.get("directory") or Path.cwd()),
         needs_end_record=bool(record.get("needs_end_record")),
         environ=environ,
         on_progress=on_progress,

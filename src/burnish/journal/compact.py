@@ -38,20 +38,24 @@ def write_parquet(scalars: Scalars, path: Path) -> None:
         names=["key", "step", "time", "value", "rank"],
     ).replace_schema_metadata({b"burnish.format": _FORMAT})
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    pq.write_table(
-        table,
-        draft,
-        compression="zstd",
-        use_dictionary=["key"],
-        column_encoding={
-            "step": "DELTA_BINARY_PACKED",
-            "time": "BYTE_STREAM_SPLIT",
-            "value": "BYTE_STREAM_SPLIT",
-            "rank": "DELTA_BINARY_PACKED",
-        },
-        row_group_size=1 << 17,
-    )
-    draft.replace(path)
+    try:
+        pq.write_table(
+            table,
+            draft,
+            compression="zstd",
+            use_dictionary=["key"],
+            column_encoding={
+                "step": "DELTA_BINARY_PACKED",
+                "time": "BYTE_STREAM_SPLIT",
+                "value": "BYTE_STREAM_SPLIT",
+                "rank": "DELTA_BINARY_PACKED",
+            },
+            row_group_size=1 << 17,
+        )
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 # Built from buffers: `pa.array(list)` imports pandas where it is installed, 1.5 s of CPU.

@@ -117,8 +117,14 @@ def read_salt(header: bytes, name: str) -> bytes:
 
 
 def frame(body: bytes, salt_crc: int) -> bytes:
-    """Wrap a body; `salt_crc` is the CRC-32 of the file's salt."""
+    """Wrap a body; `salt_crc` is the CRC-32 of the file's salt.
+
+    Raises:
+        JournalError: The body is too large: readers would take it for damage.
+    """
     size = len(body)
+    if size > MAX_BODY_BYTES:
+        raise JournalError(f"a record of {size} bytes is too large, a journal takes up to {MAX_BODY_BYTES}")
     return _FRAME_HEADER.pack(_MARK, size, crc32(body, crc32(_LENGTH.pack(size), salt_crc))) + body
 
 

@@ -11,12 +11,12 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import platformdirs
 
-from burnish.core.errors import RunError
+from burnish.core.errors import RunError, StorageError
 from burnish.core.files import read_json
 from burnish.core.paths import RunPaths
 
@@ -52,7 +52,8 @@ class RunIndex:
             return self._refreshed()
         except (sqlite3.Error, OSError):
             # The index is a convenience: damaged or unwritable, it is dropped and the runs read directly.
-            self._path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._path.unlink()
             return _newest_first(read_json(RunPaths(f).state) for f in self._folders())
 
     def _refreshed(self) -> list[RunRecord]:
@@ -71,7 +72,7 @@ class RunIndex:
                     db.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", row)
             db.executemany("DELETE FROM runs WHERE name = ?", [(n,) for n in known.keys() - seen])
             rows = db.execute("SELECT record FROM runs ORDER BY created DESC, name DESC")
-            return [json.loads(record) for (record,) in rows]
+            return _newest_first(json.loads(record) for (record,) in rows)
 
     def _folders(self) -> list[Path]:
         try:
@@ -79,6 +80,9 @@ class RunIndex:
                 return [Path(e.path) for e in entries if not e.name.startswith(".") and e.is_dir()]
         except FileNotFoundError:
             return []
+        except OSError as error:
+            hint = "choose another folder: BURNISH_RUNS=/path/to/runs"
+            raise StorageError(f"cannot read runs folder {self._runs}: {error.strerror}", hint=hint) from error
 
 
 def find_run(runs: Path, selector: str) -> RunPaths:
@@ -92,7 +96,7 @@ def find_run(runs: Path, selector: str) -> RunPaths:
         return RunPaths(direct.resolve())
     if (runs / selector / "run.json").is_file():
         return RunPaths(runs / selector)
-    names = [p.parent.name for p in runs.glob("*/run.json")]
+    names = sorted(p.parent.name for p in runs.glob("*/run.json"))
     matches = [name for name in names if name.rsplit("_", 1)[-1] == selector]
     if len(matches) == 1:
         return RunPaths(runs / matches[0])

@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from burnish.core.errors import JournalError
 from burnish.journal.frame import Damage, Kind, Record, Row
 from burnish.journal.reader import JournalName, JournalReader, journal_files
 
@@ -100,11 +101,15 @@ def load_scalars(folder: Path) -> Scalars:
     damage: dict[str, list[Damage]] = {}
     for path in journal_files(folder):
         reader = JournalReader(path)
-        rank = JournalName.parse(path).rank
-        _collect(reader.read_all(), rank, attempts, numbers)
-        if reader.damage:
-            damage[path.name] = reader.damage
-        reader.close()
+        try:
+            _collect(reader.read_all(), JournalName.parse(path).rank, attempts, numbers)
+            found = reader.damage
+        except JournalError as error:  # one file with a broken header must not hide the others
+            found = [Damage(0, path.stat().st_size, error.message)]
+        finally:
+            reader.close()
+        if found:
+            damage[path.name] = found
     ordered = sorted(attempts.values(), key=lambda attempt: (attempt.rank, attempt.number))
     kept = [(attempt, _kept(attempt, ordered)) for attempt in ordered]
     return Scalars(

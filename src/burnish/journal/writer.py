@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
+from threading import Lock
 from zlib import crc32
 
 from burnish.journal.frame import KEYS_EVERY_BYTES, SALT_BYTES, Kind, encode_body, file_header, frame
@@ -21,22 +22,36 @@ _SUFFIX = ".journal"
 
 
 class _Segment:
-    """One open file: its descriptor, its salt, and the key sets that it has named so far."""
+    """One open file: its descriptor, its salt, and the key sets that it has named so far.
+
+    It is closed when its last user lets go of it, never earlier: a thread that is about to write would meet a
+    descriptor that by then may belong to another file.
+    """
 
     __slots__ = ("descriptor", "keys", "numbers", "salt_crc", "seq", "written")
 
-    def __init__(self, folder: Path, rank: int) -> None:
+    def __init__(self, folder: Path, rank: int, opening: Mapping[str, object]) -> None:
         # Microseconds keep the names of two files that one process opens in turn apart and in order.
         name = f"{rank}-{time.time_ns() // 1000}-{os.getpid()}{_SUFFIX}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-        self.descriptor = os.open(folder / name, flags, 0o644)
+        path = folder / name
+        self.descriptor = os.open(path, flags, 0o644)
         salt = os.urandom(SALT_BYTES)
         self.salt_crc = crc32(salt)
         self.seq = count()
         self.numbers = count()
         self.keys: dict[tuple[str, ...], tuple[int, int]] = {}
         self.written = 0
-        self._write(file_header(salt))
+        try:
+            self._write(file_header(salt))
+            self.append(encode_body((int(Kind.LIFECYCLE), next(self.seq), None, time.time(), "open", opening)))
+        except OSError:
+            path.unlink(missing_ok=True)  # or each call on a full disk would leave a file behind
+            raise
+
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        if hasattr(self, "descriptor"):
+            close(self.descriptor)
 
     def append(self, body: bytes) -> None:
         """Write one frame.
@@ -57,7 +72,13 @@ class _Segment:
 
         The frame is written before the number is published: another thread that finds the number can
         only write its row after it.
+
+        Raises:
+            TypeError: A name is no string.
         """
+        for name in keys:
+            if not isinstance(name, str):
+                raise TypeError(f"a metric's name must be a string, not {name!r}")
         number = next(self.numbers)
         self.append(encode_body((Kind.KEYS, next(self.seq), number, keys)))
         self.keys[keys] = (number, self.written)
@@ -81,6 +102,7 @@ class JournalWriter:
         self._rank = rank
         self._opening = opening
         self._segment: _Segment | None = None
+        self._opening_lock = Lock()
         _open_writers.add(self)
 
     def row(self, keys: tuple[str, ...], values: tuple[float, ...], step: int, at: float) -> None:
@@ -97,10 +119,10 @@ class JournalWriter:
             raise
 
     def record(self, kind: Kind, key: str, payload: Mapping[str, object], step: int | None = None) -> None:
-        """Append anything that is not a row of scalars."""
+        """Append anything that is not a row of scalars; what JSON does not know is kept as its text."""
         segment = self._segment or self._open()
         try:
-            segment.append(encode_body((int(kind), next(segment.seq), step, time.time(), key, dict(payload))))
+            segment.append(encode_body((int(kind), next(segment.seq), step, time.time(), _plain(key), _plain(payload))))
         except OSError:
             self._abandon(segment)
             raise
@@ -112,22 +134,39 @@ class JournalWriter:
         _open_writers.discard(self)
 
     def _open(self) -> _Segment:
-        segment = _Segment(self._folder, self._rank)
-        first = (int(Kind.LIFECYCLE), next(segment.seq), None, time.time(), "open", self._opening())
-        segment.append(encode_body(first))
-        self._segment = segment
-        return segment
+        with self._opening_lock:  # two threads that log first at once share one file
+            if self._segment is None:
+                self._segment = _Segment(self._folder, self._rank, self._opening())
+            return self._segment
 
     def _abandon(self, segment: _Segment) -> None:
-        # Two threads may fail on one segment: only the first of them closes it.
+        # Two threads may fail on one segment, the second when the next one is open already.
         if self._segment is segment:
             self._segment = None
-            os.close(segment.descriptor)
 
     def _forget_after_fork(self) -> None:
-        if (segment := self._segment) is not None:
-            self._segment = None
-            os.close(segment.descriptor)  # the child's copy; the parent's stays open
+        self._segment = None  # closes the child's copy; the parent's stays open
+        self._opening_lock = Lock()  # another thread of the parent may have held it
+
+
+def _plain(value: object) -> object:
+    """Return a value in terms of JSON, so that whoever reads the journal can show it and store it."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, int) and -(1 << 63) <= value < 1 << 63:
+        return int(value)
+    if isinstance(value, Mapping):
+        return {_text(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    return _text(value)
+
+
+def _text(value: object) -> str:
+    # Text that was decoded with `surrogateescape`, such as a file's name, is no valid UTF-8.
+    return str(value).encode(errors="backslashreplace").decode()
 
 
 _open_writers: weakref.WeakSet[JournalWriter] = weakref.WeakSet()

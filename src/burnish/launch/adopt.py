@@ -17,6 +17,7 @@ from burnish.journal.index import RunIndex
 from burnish.launch.recorder import Recorder
 from burnish.launch.retry import LIVE_STATES, final_state
 from burnish.sinks import SinkFactory, default_sinks, sink_factories
+from burnish.track.start import RUN_DIR_VARIABLE
 
 _log = logging.getLogger(__name__)
 _POLL_S = 0.5
@@ -97,7 +98,20 @@ def training_process(paths: RunPaths) -> ProcessIdentity | None:
     last = attempts[-1] if isinstance(attempts, list) and attempts else {}
     if not isinstance(last, dict) or "ended" in last:
         return None
-    return ProcessIdentity.from_json(last.get("process"))
+    return ProcessIdentity.from_json(last.get("process")) or _find_process(paths)
+
+
+def _find_process(paths: RunPaths) -> ProcessIdentity | None:
+    """Look for a process that was told to train this run: its supervisor died before it could write down which."""
+    mark = f"{RUN_DIR_VARIABLE}={paths.root}\0".encode()
+    for folder in Path("/proc").iterdir():
+        try:
+            is_leader = folder.name.isdigit() and os.getsid(int(folder.name)) == int(folder.name)
+            if is_leader and mark in (folder / "environ").read_bytes() + b"\0":
+                return ProcessIdentity.of(int(folder.name))
+        except OSError:  # it ended while we looked, or it is somebody else's
+            continue
+    return None
 
 
 def complete(paths: RunPaths) -> str:

@@ -37,6 +37,9 @@ class Progress:
         attempt: Which try is running.
         end: The end frame of this attempt, once it was written.
         reported: What the training process told for the card.
+        dropped: Calls whose record could not be written.
+        stop_signals: How often it was asked to stop.
+        times: Step and wall time of the last rows, for the speed.
     """
 
     step: int = -1
@@ -46,6 +49,7 @@ class Progress:
     end: dict[str, object] | None = None
     reported: dict[str, object] = field(default_factory=dict)
     dropped: int = 0
+    stop_signals: int = 0
     times: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=_SPEED_WINDOW))
 
     @property
@@ -150,6 +154,8 @@ class Recorder:
         self.attempts.append({"number": number, "started": self._clock()})
         self.record.setdefault("started", self._clock())
         self.record["state"] = "running"
+        for stale in ("ended", "exit_code", "reason"):  # of an earlier end that this attempt goes on from
+            self.record.pop(stale, None)
         self.progress.end = None
         self.write()
         return number

@@ -52,7 +52,8 @@ class RetryPolicy:
         was_cut_off = ended.code is not None and (ended.code < 0 or ended.code == EX_TEMPFAIL)
         if stop_requested or not was_cut_off or attempts >= self.max_attempts:
             return None
-        return min(self.backoff_s * 2.0 ** (attempts - 1), self.max_backoff_s)
+        doublings = min(attempts - 1, 60)  # beyond that a float overflows before the bound applies
+        return min(self.backoff_s * 2.0**doublings, self.max_backoff_s)
 
 
 def final_state(ended: Exit, *, stop_requested: bool, needs_end_record: bool) -> State:

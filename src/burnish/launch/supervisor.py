@@ -33,7 +33,8 @@ class Supervisor:
         paths: The run directory, made already.
         command: The command line that trains.
         policy: When to start it again.
-        sinks: Where the journal is shipped.
+        sinks: Where the journal is shipped, by name.
+        directory: The folder that the command runs in; this process's own when left out.
         needs_end_record: The command is known to close its record, so exit 0 without that is a failure.
         environ: The environment of the child, to which the run is added.
         on_progress: Called some ten times a second with where the run stands.
@@ -46,6 +47,7 @@ class Supervisor:
         *,
         policy: RetryPolicy,
         sinks: Mapping[str, SinkFactory],
+        directory: str | None = None,
         needs_end_record: bool = False,
         environ: Mapping[str, str] | None = None,
         on_progress: Callable[[Progress], None] = lambda progress: None,
@@ -54,6 +56,7 @@ class Supervisor:
         self._command = list(command)
         self._policy = policy
         self._sinks = sinks
+        self._directory = directory
         self._needs_end_record = needs_end_record
         self._environ = dict(os.environ if environ is None else environ)
         self._on_progress = on_progress
@@ -75,9 +78,12 @@ class Supervisor:
             )
         with lock, self._signals():
             recorder = Recorder(self._paths, self._sinks)
+            before = len(recorder.attempts)
             while True:
                 ended = self._attempt(recorder)
-                delay_s = self._policy.delay_s(len(recorder.attempts), ended, stop_requested=self.stop_signals > 0)
+                delay_s = self._policy.delay_s(
+                    len(recorder.attempts) - before, ended, stop_requested=self.stop_signals > 0
+                )
                 if delay_s is None or not self._wait(recorder, delay_s):
                     break
             state = final_state(ended, stop_requested=self.stop_signals > 0, needs_end_record=self._needs_end_record)
@@ -105,6 +111,7 @@ class Supervisor:
             if self.stop_signals:  # asked while there was no child to tell
                 signal_group(process.pid, signal.SIGTERM)
             while not wait_pidfd(pidfd, _POLL_S):
+                recorder.progress.stop_signals = self.stop_signals
                 self._on_progress(recorder.poll())
             # The unreaped child still holds its pid, so this group cannot be anybody else's yet.
             signal_group(process.pid, signal.SIGKILL)
@@ -130,6 +137,7 @@ class Supervisor:
                 stdout=console,
                 stderr=subprocess.STDOUT,
                 env=environ,
+                cwd=self._directory,
                 start_new_session=True,
             )
 

@@ -91,6 +91,8 @@ class Shipper:
                 self._pump(sink)
                 if ending:
                     sink.close(self._end_status)
+                    self._error = ""
+                    self._forget()
                     return
                 self._error, delay = "", _BACKOFF_S[0]
                 self._ending.wait(_POLL_S)

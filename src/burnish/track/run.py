@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Final, Literal, Self
 
 from burnish.core.paths import RunPaths
+from burnish.core.secrets import Masker
 from burnish.journal.frame import Kind
 from burnish.journal.writer import JournalWriter
 
@@ -78,7 +79,9 @@ class Run:
         self._step = step
         try:
             self._writer.row(tuple(values), row, step, time.time())
-        except OSError as error:
+        except TypeError:
+            raise  # a name that is no string
+        except Exception as error:  # noqa: BLE001  one of the five walls: training never dies of tracking
             self._lost(error)
 
     def log_text(self, key: str, text: str, step: int | None = None) -> None:
@@ -109,6 +112,7 @@ class Run:
         if self._ended or os.getpid() != self._owner_pid:
             return
         self._ended = True
+        error = Masker.from_environment(os.environ).text(error)  # an HTTP client's message may quote a token
         payload = {"status": status, "exit_code": exit_code, "error": error, "dropped": self.dropped}
         self._record(Kind.LIFECYCLE, "end", payload)
         self._writer.close()
@@ -127,10 +131,10 @@ class Run:
     def _record(self, kind: Kind, key: str, payload: Mapping[str, object], step: int | None = None) -> None:
         try:
             self._writer.record(kind, key, payload, step)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001  one of the five walls
             self._lost(error)
 
-    def _lost(self, error: OSError) -> None:
+    def _lost(self, error: Exception) -> None:
         self.dropped += 1
         if self.dropped == 1:
             _log.warning("run %s: cannot write to %s: %s; training goes on", self.name, self.paths.journals, error)

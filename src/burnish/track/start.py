@@ -17,7 +17,7 @@ from burnish.core.files import make_folder, write_json
 from burnish.core.ids import run_name, run_token
 from burnish.core.paths import RunPaths, find_project
 from burnish.core.processes import ProcessIdentity
-from burnish.core.secrets import Masker
+from burnish.core.secrets import MASK, Masker, is_secret_name
 from burnish.track.run import Run
 
 RUN_DIR_VARIABLE = "BURNISH_RUN_DIR"
@@ -87,6 +87,7 @@ def create_run_directory(runs: Path, name: str, record: Mapping[str, object]) ->
 
 def _make_run(name: str, config: Mapping[str, object]) -> Path:
     project = find_project().make()
+    masker = Masker.from_environment(os.environ)
     now = time.time()
     script = Path(sys.argv[0]).stem if sys.argv and sys.argv[0] not in ("", "-c", "-m") else "python"
     full = run_name(time.strftime("%Y%m%d", time.gmtime(now)), [name or script], run_token(SystemRandom()))
@@ -95,7 +96,7 @@ def _make_run(name: str, config: Mapping[str, object]) -> Path:
         "created": now,
         "started": now,
         "experiment": name or script,
-        "command": Masker.from_environment(os.environ).command([sys.executable, *sys.argv]),
+        "command": masker.command([sys.executable, *sys.argv]),
         "directory": str(Path.cwd()),
         "project": str(project.root),
         "attempts": [{"number": 1, "started": now, "process": ProcessIdentity.of(os.getpid()).to_json()}],
@@ -103,8 +104,17 @@ def _make_run(name: str, config: Mapping[str, object]) -> Path:
     paths = create_run_directory(project.runs, full, record)
     if config:
         # JSON is YAML: no parser of our own is loaded into the training process for this.
-        paths.config.write_text(json.dumps(dict(config), indent=1, default=str) + "\n")
+        paths.config.write_text(json.dumps(_masked(config, masker), indent=1) + "\n")
     return paths.root
+
+
+def _masked(value: object, masker: Masker) -> object:
+    """Return a value in terms of JSON, without credentials."""
+    if isinstance(value, Mapping):
+        return {str(k): MASK if is_secret_name(str(k)) else _masked(v, masker) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked(item, masker) for item in value]
+    return value if value is None or isinstance(value, bool | int | float) else masker.text(str(value))
 
 
 def _start_keeper(run: Run) -> None:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from burnish.config.layer import Layer, Mapping, Node, Scalar, empty, nested
-from burnish.config.merge import merge
+from burnish.config.layer import Layer, Mapping, Node, Scalar, nested
 from burnish.config.origin import Origin
 from burnish.config.sources.yaml import parse_yaml
 from burnish.core.errors import ConfigError, Problem
 
 
-def flags_layer(words: Sequence[str]) -> Layer:
-    """Read flags into a layer; of a flag that is given twice, the last one wins.
+def flag_layers(words: Sequence[str]) -> list[Layer]:
+    """Read flags, each into a layer of its own: of a flag that is given twice the last wins, and `key+` appends.
 
     A value is read as YAML, so numbers, lists (`[1, 2]`) and sections (`{a: 1}`) work.
 
     Raises:
         ConfigError: A word is neither a flag nor `key=value`, or a value is not YAML.
     """
-    tree = empty(Origin("flag", ""))
+    layers: list[Layer] = []
     problems: list[Problem] = []
     left = list(words)
     while left:
@@ -29,20 +28,20 @@ def flags_layer(words: Sequence[str]) -> Layer:
             if not equals:
                 problems.append(Problem(f"unexpected argument {word!r}", hint=f"--KEY {word} or KEY={word}"))
                 continue
-            tree = _set(tree, name, text, Origin("flag", name), problems)
+            layers += _read(name, text, Origin("flag", name), problems)
             continue
         key, origin = name[2:], Origin("flag", name)
         if not equals:
-            if left and not left[0].startswith("--"):
-                text = left.pop(0)
-            elif key.startswith("no-"):
+            if key.startswith("no-"):  # never takes the next word, which may be key=value
                 key, text = key[3:], "false"
+            elif left and not left[0].startswith("--"):
+                text = left.pop(0)
             else:
                 text = "true"
-        tree = _set(tree, key, text, origin, problems)
+        layers += _read(key, text, origin, problems)
     if problems:
         raise ConfigError(problems)
-    return Layer("flags", tree)
+    return layers
 
 
 def text_value(text: str, origin: Origin) -> Node:
@@ -62,18 +61,21 @@ def text_value(text: str, origin: Origin) -> Node:
         raise ConfigError([Problem(p.message, str(origin)) for p in error.problems]) from error
     if isinstance(node, Mapping) and text[0] != "{":
         return Scalar(text, origin, text)
+    if isinstance(node, Scalar) and node.raw != text.strip() and text[0] not in "'\"":
+        # YAML would drop what follows ` #`, fold lines and read tags: a shell has said what the text is.
+        return Scalar(text, origin, text)
     return _from(node, origin)
 
 
-def _set(tree: Mapping, key: str, text: str, origin: Origin, problems: list[Problem]) -> Mapping:
+def _read(key: str, text: str, origin: Origin, problems: list[Problem]) -> list[Layer]:
     if not key or not all(key.split(".")):
         problems.append(Problem(f"{str(origin.source)!r} names no key", str(origin)))
-        return tree
+        return []
     try:
-        return merge(tree, nested(key, text_value(text, origin)))
+        return [Layer(str(origin), nested(key, text_value(text, origin)))]
     except ConfigError as error:
         problems.extend(error.problems)
-        return tree
+        return []
 
 
 def _from(node: Node, origin: Origin) -> Node:

@@ -20,6 +20,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MAX_DEPTH = 100
 _MAX_NODES = 200_000  # after aliases are followed; the largest real recipe seen has about 700
 _MAX_BYTES = 16 << 20
+_MAX_DIGITS = 1000  # int() and str() refuse more than some 4,300; no setting needs them
 _TAG = "tag:yaml.org,2002:"
 
 _INT = re.compile(r"[-+]?[0-9][0-9_]*\Z|0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
@@ -45,6 +46,8 @@ def resolve_plain(text: str) -> bool | int | float | str | None:
     if text[0] not in "+-.0123456789":
         return text
     if _INT.match(text):
+        if len(text) > _MAX_DIGITS:
+            return text
         base = {"0o": 8, "0x": 16}.get(text[:2], 10)
         return int(text[2:], base) if base != 10 else int(text.replace("_", ""))
     return float(text) if _FLOAT.match(text) else text
@@ -70,10 +73,16 @@ def parse_yaml(content: bytes | str, name: str) -> Node:
         mark = error.problem_mark or error.context_mark
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
         raise ConfigError([Problem(f"not YAML: {error.problem or error.context}", where)]) from error
+    except yaml.reader.ReaderError as error:
+        where = _place(content, name, error.position)
+        raise ConfigError([Problem(f"not YAML: {error.reason}", where)]) from error
     except yaml.YAMLError as error:
         raise ConfigError([Problem(f"not YAML: {_first_line(error)}", name)]) from error
     except UnicodeError as error:
-        raise ConfigError([Problem(f"not UTF-8: {error}", name)]) from error
+        start = error.start if isinstance(error, UnicodeEncodeError) else 0
+        before = content[:start].encode("utf-8", "replace") if isinstance(content, str) else content
+        where = _place(before, name, len(before))
+        raise ConfigError([Problem("not YAML: a character that UTF-8 cannot hold", where)]) from error
     if builder.problems:
         raise ConfigError(builder.problems)
     return builder.root if builder.root is not None else Mapping({}, Origin("file", name, 1, 1))
@@ -83,6 +92,14 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
+def _place(content: bytes | str, name: str, position: int) -> str:
+    """Return the place of a byte: libyaml tells where unreadable text stands by its offset alone."""
+    raw = content.encode("utf-8", "replace") if isinstance(content, str) else content
+    before = raw[:position].removeprefix(b"\xef\xbb\xbf")
+    lines = before.decode("utf-8", "replace").split("\n")
+    return f"{name}:{len(lines)}:{len(lines[-1]) + 1}"
+
+
 @dataclass(slots=True)
 class _Open:
     """A collection whose end has not come yet."""
@@ -90,7 +107,18 @@ class _Open:
     origin: Origin
     is_mapping: bool
     anchor: str | None
+    first: int
+    height: int = 1
     items: list[tuple[Node, Origin]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Anchored:
+    """What an alias stands for: how many nodes, and how many levels of them."""
+
+    node: Node
+    size: int
+    height: int
 
 
 @dataclass(slots=True)
@@ -102,7 +130,7 @@ class _Builder:
     documents: int = 0
     problems: list[Problem] = field(default_factory=list)
     stack: list[_Open] = field(default_factory=list)
-    anchors: dict[str, tuple[Node, int]] = field(default_factory=dict)
+    anchors: dict[str, _Anchored] = field(default_factory=dict)
     nodes: int = 0
 
     def take(self, event: Any) -> None:
@@ -117,7 +145,7 @@ class _Builder:
             self.alias(event)
         elif kind == "DocumentStartEvent":
             self.documents += 1
-            if self.documents > 1:
+            if self.documents == 2:
                 self.fail("a second document; a config file holds one", self.at(event))
 
     def at(self, event: Any) -> Origin:
@@ -129,7 +157,7 @@ class _Builder:
     def add(self, node: Node, event: Any) -> None:
         self.count(1, self.at(event))
         if anchor := getattr(event, "anchor", None):
-            self.anchors[anchor] = (node, 1)
+            self.anchors[anchor] = _Anchored(node, 1, 0)
         self.place(node)
 
     def place(self, node: Node) -> None:
@@ -144,22 +172,30 @@ class _Builder:
             message = f"more than {_MAX_NODES:,} values once aliases are followed"
             raise ConfigError([Problem(message, str(origin))])
 
+    def deepen(self, height: int, origin: Origin) -> None:
+        """Note that something of a height stands inside what is open."""
+        if len(self.stack) + height > _MAX_DEPTH:
+            raise ConfigError([Problem(f"nested deeper than {_MAX_DEPTH} levels", str(origin))])
+        if self.stack:
+            self.stack[-1].height = max(self.stack[-1].height, height + 1)
+
     def open(self, event: Any, is_mapping: bool) -> None:
         origin = self.at(event)
-        if len(self.stack) >= _MAX_DEPTH:
-            raise ConfigError([Problem(f"nested deeper than {_MAX_DEPTH} levels", str(origin))])
+        self.deepen(1, origin)
         expected = _TAG + ("map" if is_mapping else "seq")
         if event.tag not in (None, "!", expected):
             self.fail(f"tag {event.tag} is not supported", origin, "config files are data: remove the tag")
+        self.stack.append(_Open(origin, is_mapping, event.anchor, self.nodes))
         self.count(1, origin)
-        self.stack.append(_Open(origin, is_mapping, event.anchor))
 
     def close(self) -> None:
         done = self.stack.pop()
         items = tuple(item for item, _ in done.items)
         node = self.mapping(done) if done.is_mapping else Sequence(items, done.origin)
         if done.anchor:
-            self.anchors[done.anchor] = (node, _size(node))
+            self.anchors[done.anchor] = _Anchored(node, self.nodes - done.first, done.height)
+        if self.stack:
+            self.stack[-1].height = max(self.stack[-1].height, done.height + 1)
         self.place(node)
 
     def alias(self, event: Any) -> None:
@@ -167,9 +203,10 @@ class _Builder:
             self.fail(f"alias *{event.anchor} has no anchor before it", self.at(event))
             self.place(Scalar(None, self.at(event)))
             return
-        node, size = self.anchors[event.anchor]
-        self.count(size, self.at(event))
-        self.place(node)
+        target = self.anchors[event.anchor]
+        self.count(target.size, self.at(event))
+        self.deepen(target.height, self.at(event))
+        self.place(target.node)
 
     def mapping(self, done: _Open) -> Mapping:
         items: dict[str, Node] = {}
@@ -180,7 +217,7 @@ class _Builder:
                 self.fail("a key must be a plain word, not a list or a section", at)
                 continue
             name = key.raw if key.raw is not None else str(key.value)
-            if name == "<<":
+            if key.raw is None:
                 merged += self.merge_sources(value, at)
             elif name in items:
                 self.fail(f"key {name!r} is given twice; it stands at line {keys[name].line} already", at)
@@ -203,6 +240,8 @@ class _Builder:
         origin, text, tag = self.at(event), event.value, event.tag
         if tag is None and not event.implicit[0]:
             return Scalar(text, origin, text)  # quoted
+        if tag is None and text == "<<":
+            return Scalar(text, origin)  # without raw text: a quoted '<<' is a key like any other
         if tag is None:
             return Scalar(self.plain(text, origin), origin, text)
         if tag in ("!", _TAG + "str"):
@@ -213,21 +252,14 @@ class _Builder:
             self.fail(f"tag {tag} is not supported", origin, "config files are data: remove the tag")
             return Scalar(text, origin, text)
         value = self.plain(text, origin)
+        if isinstance(value, str) and len(text) > _MAX_DIGITS:
+            return Scalar(text, origin, text)
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):  # type: ignore[arg-type]
-            self.fail(f"{text!r} is not a {tag.removeprefix(_TAG)}", origin)
+            self.fail(f"{text!r} is not of type {tag.removeprefix(_TAG)}", origin)
         return Scalar(float(value) if tag == _TAG + "float" and isinstance(value, int) else value, origin, text)
 
     def plain(self, text: str, origin: Origin) -> bool | int | float | str | None:
-        try:
-            return resolve_plain(text)
-        except ValueError:  # int() refuses more than some 4,300 digits
+        value = resolve_plain(text)
+        if isinstance(value, str) and len(text) > _MAX_DIGITS and _INT.match(text):
             self.fail(f"a number with {len(text):,} digits", origin)
-            return text
-
-
-def _size(node: Node) -> int:
-    """Return how many nodes a tree has; shared ones count each time that they are reached."""
-    if isinstance(node, Scalar):
-        return 1
-    inner = node.items.values() if isinstance(node, Mapping) else node.items
-    return 1 + sum(_size(item) for item in inner)
+        return value

@@ -5,10 +5,10 @@ Where TRL's own default misleads, the field here states ours, and `burnish confi
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, ValidationError, field_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from burnish.config import ComponentConfig, Config, component
 from burnish.core.nearest import nearest
@@ -131,6 +131,46 @@ class TrainingConfig(Config):
     deterministic: bool = True
     threads: int = Field(0, ge=0, description="CPU threads of torch; 0 leaves torch's choice")
     trl: dict[str, Any] = Field({}, description="any other argument of the TRL trainer's config class")
+    trl_class: ClassVar[str] = ""
+
+    @field_validator("trl")
+    @classmethod
+    def _trl_knows_its_arguments(cls, given: dict[str, Any]) -> dict[str, Any]:
+        own = {*cls.model_fields, *_SET_BY_US}
+        known = trl_fields(cls.trl_class)
+        wrong: list[InitErrorDetails] = []
+        for name, value in given.items():
+            if name in own:
+                where = {"where": _SET_BY_US.get(name, f"training.{name}")}
+                error = PydanticCustomError("rule", "is set by {where}", where)
+            elif known is not None and name not in known:
+                best = nearest(name, known)
+                hint = {"hint": f"did you mean training.trl.{best}?" if best else ""}
+                error = PydanticCustomError("rule", "the trainer has no such argument", hint)
+            else:
+                continue
+            wrong.append(InitErrorDetails(type=error, loc=(name,), input=value))
+        if wrong:
+            raise ValidationError.from_exception_data(cls.__name__, wrong)
+        return given
+
+
+class SftTrainingConfig(TrainingConfig):
+    """Arguments of TRL's SFT trainer."""
+
+    trl_class: ClassVar[str] = "SFTConfig"
+
+
+class DpoTrainingConfig(TrainingConfig):
+    """Arguments of TRL's DPO trainer."""
+
+    trl_class: ClassVar[str] = "DPOConfig"
+
+
+class GrpoTrainingConfig(TrainingConfig):
+    """Arguments of TRL's GRPO trainer."""
+
+    trl_class: ClassVar[str] = "GRPOConfig"
 
 
 class TrlExperimentConfig(ExperimentConfig):
@@ -142,24 +182,7 @@ class TrlExperimentConfig(ExperimentConfig):
     evaluation: EvaluationConfig = EvaluationConfig()
     checkpoints: CheckpointsConfig = CheckpointsConfig()
 
-    @model_validator(mode="after")
-    def _trl_knows_its_arguments(self) -> TrlExperimentConfig:
-        own = {*TrainingConfig.model_fields, *_SET_BY_US}
-        for name in self.training.trl:
-            if name in own:
-                where = _SET_BY_US.get(name, f"training.{name}")
-                raise PydanticCustomError(
-                    "trl", "training.trl.{name} is set by {where}", {"name": name, "where": where}
-                )
-            known = trl_fields(_TRL_CLASS[self.experiment]) if self.experiment in _TRL_CLASS else None
-            if known is not None and name not in known:
-                best = nearest(name, known)
-                context = {"name": name, "hint": f"did you mean training.trl.{best}?" if best else ""}
-                raise PydanticCustomError("trl", "the trainer has no argument '{name}'", context)
-        return self
 
-
-_TRL_CLASS = {"sft": "SFTConfig", "dpo": "DPOConfig", "grpo": "GRPOConfig"}
 _SET_BY_US = {
     "output_dir": "the run directory",
     "seed": "seed",
@@ -178,16 +201,20 @@ _SET_BY_US = {
 class SftConfig(TrlExperimentConfig):
     """Supervised fine-tuning on prompts and answers; the loss counts the answer only."""
 
+    training: SftTrainingConfig = SftTrainingConfig()
+
 
 class DpoConfig(TrlExperimentConfig):
     """Direct preference optimization (Rafailov et al. 2023, arXiv:2305.18290) against the model it starts from."""
 
+    training: DpoTrainingConfig = DpoTrainingConfig()
     beta: float = Field(0.1, gt=0, description="strength of the pull towards the reference model")
 
 
 class GrpoConfig(TrlExperimentConfig):
     """Group relative policy optimization (Shao et al. 2024, arXiv:2402.03300)."""
 
+    training: GrpoTrainingConfig = GrpoTrainingConfig()
     rewards: list[component("rewards")] = Field(  # type: ignore[valid-type]
         [ExactMatchRewardConfig(name="exact-match")], min_length=1
     )

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+
+from burnish.core.errors import ComponentError
+from burnish.experiment import registry
+
+
+def test_built_ins_are_found_by_name_with_their_config():
+    assert registry.config_of("experiments", "sft").__name__ == "SftConfig"
+    assert registry.categories() == ["datasets", "evaluators", "experiments", "models", "rewards"]
+
+
+def test_an_unknown_name_is_told_with_the_nearest_one():
+    with pytest.raises(ComponentError) as caught:
+        registry.find("models", "tiny-lama")
+    assert str(caught.value) == "no models component is called 'tiny-lama'"
+    assert caught.value.hint == "did you mean tiny-llama?"
+
+
+def test_an_unknown_name_that_is_near_nothing_is_told_with_the_list():
+    with pytest.raises(ComponentError) as caught:
+        registry.find("rewards", "zzz")
+    assert caught.value.hint == "there are character-match, exact-match; or name one as module:object"
+
+
+def test_the_same_name_twice_names_both_places():
+    @registry.register("rewards", "twice-test")
+    def first():
+        return 1
+
+    def second():
+        return 2
+
+    with pytest.raises(ComponentError, match="two rewards are called 'twice-test': .*first and .*second"):
+        registry.register("rewards", "twice-test")(second)
+    assert registry.load("rewards", "twice-test") is first
+
+
+def test_a_component_can_be_named_as_module_and_object():
+    assert registry.load("rewards", "math:sqrt")(9) == 3
+
+
+def test_a_module_without_the_object_is_told():
+    with pytest.raises(ComponentError, match="module math has no 'squareroot'"):
+        registry.load("rewards", "math:squareroot")

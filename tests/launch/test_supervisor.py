@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import os
+import signal
+
+import pyarrow.parquet as pq
+import pytest
+
+COUNT = """
+import sys, time
+import burnish
+run = burnish.start_run()
+first = 0
+for step in range(int(sys.argv[1])):
+    run.log({"loss": 1.0 / (step + 1)}, step)
+    print("step", step)
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+@pytest.fixture
+def count(burnish):
+    burnish.write("count.py", COUNT)
+    return burnish
+
+
+def python(*words):
+    import sys
+
+    return ["--", sys.executable, *words]
+
+
+def training_pid(burnish):
+    records = burnish.records()
+    attempts = records[-1]["attempts"] if records else []
+    return attempts[-1].get("process", {}).get("pid") if attempts else None
+
+
+def has_step(burnish, step):
+    return any(f"step {step}\n" in path.read_text() for path in burnish.runs.glob("*/console.log"))
+
+
+def test_any_command_becomes_a_run_with_its_exit_code(count):
+    done = count("run", *python("count.py", "5", "0"))
+    assert done.returncode == 0, done.stderr
+    (record,) = count.records()
+    assert record["state"] == "finished"
+    assert record["summary"]["loss"] == {
+        "count": 5, "first": 1.0, "last": 0.2, "min": 0.2, "max": 1.0, "last_step": 4,
+    }  # fmt: skip
+    folder = next(count.runs.iterdir())
+    assert (folder / "console.log").read_text().splitlines() == [f"step {n}" for n in range(5)]
+    table = pq.read_table(folder / "metrics.parquet")
+    assert table["step"].to_pylist() == [0, 1, 2, 3, 4]
+    assert (folder / "card.json").exists()
+    assert "finished" in (folder / "card.md").read_text()
+
+
+def test_the_exit_code_of_the_command_is_passed_through(burnish):
+    done = burnish("run", *python("-c", "raise SystemExit(7)"))
+    assert done.returncode == 7
+    assert burnish.records()[0]["state"] == "failed"
+    assert burnish.records()[0]["reason"] == "exit code 7"
+    assert len(burnish.records()[0]["attempts"]) == 1
+
+
+def test_a_killed_command_is_started_again_and_gives_up_in_the_end(burnish):
+    kill_me = "import os; os.kill(os.getpid(), 9)"
+    done = burnish("run", "--retry.max_attempts", "2", "--retry.backoff_s", "0", *python("-c", kill_me))
+    assert done.returncode == 137
+    (record,) = burnish.records()
+    assert [attempt["reason"] for attempt in record["attempts"]] == ["killed by SIGKILL"] * 2
+    assert record["state"] == "failed"
+
+
+def test_a_command_that_does_not_exist_is_a_usage_error(burnish):
+    done = burnish("run", "--", "no-such-program")
+    assert done.returncode == 2
+    assert "error: cannot start 'no-such-program': No such file or directory" in done.stderr
+    assert burnish.records()[0]["state"] == "failed"
+
+
+def test_a_child_of_the_command_does_not_outlive_it(burnish, eventually):
+    burnish.write("spawn.py", "import subprocess, sys\np = subprocess.Popen(['sleep', '300'])\nprint(p.pid)\n")
+    assert burnish("run", *python("spawn.py")).returncode == 0
+    pid = int(next(burnish.runs.glob("*/console.log")).read_text())
+    eventually(lambda: not is_running(pid), "the grandchild is gone")
+
+
+def is_running(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_ctrl_c_interrupts_a_plain_command_once_and_records_it(count, eventually):
+    running = count.start("run", *python("count.py", "10000", "0.01"))
+    eventually(lambda: has_step(count, 3), "training has begun")
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=30)
+    (record,) = count.records()
+    assert record["state"] == "stopped"
+    assert record["reason"] == "killed by SIGINT"
+    assert "burnish run --resume" in errors
+    assert running.returncode == 130
+
+
+def test_ctrl_c_twice_kills_at_once(burnish, eventually):
+    burnish.write(
+        "deaf.py", "import signal, time\nsignal.signal(2, signal.SIG_IGN)\nprint('step 0')\ntime.sleep(300)\n"
+    )
+    running = burnish.start("run", *python("deaf.py"))
+    eventually(lambda: has_step(burnish, 0), "the script is running")
+    running.send_signal(signal.SIGINT)
+    assert running.stderr is not None
+    assert any("Ctrl-C again to stop at once" in line for line in running.stderr)
+    running.send_signal(signal.SIGINT)
+    running.communicate(timeout=30)
+    assert running.returncode == 137
+    assert burnish.records()[0]["state"] == "stopped"
+
+
+def test_killing_the_supervisor_leaves_training_alone_and_the_next_command_adopts_it(count, eventually):
+    running = count.start("run", *python("count.py", "150", "0.02"))
+    eventually(lambda: has_step(count, 5), "training has begun")
+    pid = training_pid(count)
+    running.kill()
+    running.communicate()
+    assert is_running(pid)
+    done = count("ls")
+    assert "its supervisor had died; adopted, training goes on" in done.stderr
+    assert count("ls").stderr == ""  # it has a keeper now
+    eventually(lambda: count.records()[0]["state"] == "finished", "the record is complete")
+    record = count.records()[0]
+    assert record["summary"]["loss"]["count"] == 150
+    assert has_step(count, 149)
+    assert pq.read_table(next(count.runs.iterdir()) / "metrics.parquet").num_rows == 150
+
+
+def test_when_supervisor_and_training_are_both_killed_the_record_says_lost(count, eventually):
+    running = count.start("run", *python("count.py", "10000", "0.01"))
+    eventually(lambda: has_step(count, 5), "training has begun")
+    pid = training_pid(count)
+    running.kill()
+    running.communicate()
+    os.killpg(pid, signal.SIGKILL)
+    eventually(lambda: not is_running(pid), "training is dead")
+    done = count("ls")
+    assert "record completed, state lost" in done.stderr
+    (record,) = count.records()
+    assert record["state"] == "lost"
+    assert record["reason"] == "its end was not seen"
+    assert record["summary"]["loss"]["count"] > 5
+
+
+def test_a_child_whose_supervisor_died_before_writing_its_pid_is_found(count, eventually):
+    running = count.start("run", *python("count.py", "200", "0.02"))
+    eventually(lambda: has_step(count, 3), "training has begun")
+    pid = training_pid(count)
+    running.kill()
+    running.communicate()
+    state = next(count.runs.glob("*/run.json"))
+    import json
+
+    record = json.loads(state.read_text())
+    del record["attempts"][0]["process"]
+    state.write_text(json.dumps(record))
+    assert "adopted" in count("ls").stderr
+    assert is_running(pid)
+    eventually(lambda: count.records()[0]["state"] == "finished", "the record is complete")
+
+
+def test_a_run_is_supervised_by_one_process_only(count, eventually):
+    running = count.start("run", *python("count.py", "10000", "0.01"))
+    eventually(lambda: has_step(count, 3), "training has begun")
+    name = count.records()[0]["name"]
+    from burnish.core.errors import RunError
+    from burnish.core.paths import RunPaths
+    from burnish.launch import RetryPolicy, Supervisor
+
+    second = Supervisor(RunPaths(count.runs / name), ["true"], policy=RetryPolicy(), sinks={})
+    with pytest.raises(RunError, match="supervised by another live process"):
+        second.run()
+    running.kill()
+    running.communicate()
+
+
+def test_sigterm_stops_the_run_gracefully(count, eventually):
+    running = count.start("run", *python("count.py", "10000", "0.01"))
+    eventually(lambda: has_step(count, 3), "training has begun")
+    running.terminate()
+    running.communicate(timeout=30)
+    assert running.returncode == 143
+    assert count.records()[0]["state"] == "stopped"

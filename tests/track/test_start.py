@@ -1,0 +1,280 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pyarrow.parquet as pq
+import pytest
+
+from burnish.journal import JournalReader, Kind, Record, Row
+from burnish.journal.reader import JournalName, journal_files
+
+
+def environment(**more):
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("LLM_", "BURNISH_")) and k != "RANK"}
+    return kept | more
+
+
+def execute(text, *, cwd, argv=(), **variables):
+    return subprocess.run(
+        [sys.executable, "-c", text, *argv],
+        cwd=cwd,
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def entries(folder, pid=None):
+    found = []
+    for path in journal_files(folder / "journal"):
+        if pid in (None, JournalName.parse(path).pid):
+            reader = JournalReader(path)
+            found += reader.read_all()
+            reader.close()
+    return found
+
+
+def ends(folder):
+    return [e.payload for e in entries(folder) if isinstance(e, Record) and (e.kind, e.key) == (Kind.LIFECYCLE, "end")]
+
+
+@pytest.fixture
+def joined(tmp_path):
+    folder = tmp_path / "20260101_toy_k7f2"
+    (folder / "journal").mkdir(parents=True)
+    return folder
+
+
+def test_start_run_joins_the_run_of_the_environment(joined, tmp_path):
+    script = "import burnish; r = burnish.start_run(); r.log({'x': 1.0}); print(r.name, r.attempt, r.rank)"
+    done = execute(script, cwd=tmp_path, BURNISH_RUN_DIR=str(joined), BURNISH_ATTEMPT="3", RANK="2")
+    assert (done.stdout, done.stderr) == (f"{joined.name} 3 2\n", "")
+    first = entries(joined)[0]
+    assert isinstance(first, Record)
+    assert (first.payload["attempt"], first.payload["rank"]) == (3, 2)
+    assert [path.name for path in tmp_path.iterdir()] == [joined.name]
+
+
+def test_second_call_returns_the_same_run(joined, tmp_path):
+    script = "import burnish; from burnish.track import current_run\n"
+    script += "a = burnish.start_run('a'); print(burnish.start_run('b') is a, current_run() is a)"
+    assert execute(script, cwd=tmp_path, BURNISH_RUN_DIR=str(joined)).stdout == "True True\n"
+
+
+def test_log_begins_the_run_by_itself(joined, tmp_path):
+    script = "import burnish; burnish.log({'x': 1.0}); burnish.log({'x': 2.0})"
+    execute(script, cwd=tmp_path, BURNISH_RUN_DIR=str(joined))
+    assert [e.values for e in entries(joined) if isinstance(e, Row)] == [(1.0,), (2.0,)]
+
+
+def test_interpreter_exit_closes_the_record_as_finished(joined, tmp_path):
+    execute("import burnish; burnish.log({'x': 1.0})", cwd=tmp_path, BURNISH_RUN_DIR=str(joined))
+    assert ends(joined) == [{"status": "finished", "exit_code": 0, "error": "", "dropped": 0}]
+
+
+@pytest.mark.parametrize(
+    ("statement", "status", "error"),
+    [
+        ("raise ValueError('shapes differ')", "failed", "ValueError: shapes differ"),
+        ("raise KeyboardInterrupt", "stopped", "KeyboardInterrupt: "),
+    ],
+)
+def test_exception_closes_the_record_once_and_is_still_shown(joined, tmp_path, statement, status, error):
+    done = execute(f"import burnish; burnish.start_run(); {statement}", cwd=tmp_path, BURNISH_RUN_DIR=str(joined))
+    assert done.returncode != 0
+    assert error.strip(": ") in done.stderr
+    assert ends(joined) == [{"status": status, "exit_code": 1, "error": error, "dropped": 0}]
+
+
+FORKING = """
+import os, sys
+import burnish
+run = burnish.start_run()
+run.log({"parent": 1.0})
+pid = os.fork()
+run.log({"child" if pid == 0 else "parent": 2.0})
+if pid == 0:
+    sys.exit(0)  # runs the exit functions, as a forked worker's own code may
+assert os.waitpid(pid, 0)[1] == 0
+print(os.getpid(), pid)
+"""
+
+
+def test_forked_child_logs_to_a_file_of_its_own_and_never_closes_the_record(joined, tmp_path):
+    done = execute(FORKING, cwd=tmp_path, BURNISH_RUN_DIR=str(joined))
+    parent, child = map(int, done.stdout.split())
+    assert [e.keys for e in entries(joined, child) if isinstance(e, Row)] == [("child",)]
+    assert [e.keys for e in entries(joined, parent) if isinstance(e, Row)] == [("parent",), ("parent",)]
+    assert len(ends(joined)) == 1
+    last = entries(joined, parent)[-1]
+    assert isinstance(last, Record)
+    assert last.key == "end"
+
+
+HEAVY = ("pydantic", "numpy", "pyarrow", "rich", "torch", "click", "yaml", "psutil", "tensorboard", "pandas")
+
+
+@pytest.mark.parametrize("is_joined", [True, False], ids=["joined", "plain script"])
+def test_training_process_loads_no_heavy_module(joined, tmp_path, is_joined):
+    script = "import sys, burnish; burnish.start_run(); burnish.log({'x': 1.0})\n"
+    script += "print(sorted({name.partition('.')[0] for name in sys.modules}))"
+    where = {"BURNISH_RUN_DIR": str(joined)} if is_joined else {"BURNISH_RUNS": str(tmp_path / "runs")}
+    done = execute(script, cwd=tmp_path, **where)
+    loaded = set(json.loads(done.stdout.replace("'", '"')))
+    assert "msgspec" in loaded
+    assert loaded.isdisjoint(HEAVY)
+
+
+def test_runs_folder_that_cannot_be_made_says_what_to_type(tmp_path):
+    (tmp_path / "file").touch()
+    script = "import burnish\ntry:\n burnish.start_run()\nexcept burnish.BurnishError as e:\n print(e); print(e.hint)"
+    done = execute(script, cwd=tmp_path, BURNISH_RUNS=str(tmp_path / "file" / "runs"))
+    assert done.stdout.splitlines() == [
+        f"cannot create folder {tmp_path / 'file' / 'runs'}: Not a directory",
+        "choose another folder: BURNISH_RUNS=/path/to/runs",
+    ]
+
+
+# Plain scripts, whose record a keeper completes.
+
+
+def kept_run(runs, state, timeout_s=60):
+    """Wait until the keeper has completed the only run of a folder; return the run directory and its record."""
+    until = time.monotonic() + timeout_s
+    record = {}
+    while time.monotonic() < until:
+        for path in runs.glob("*/run.json"):
+            record = json.loads(path.read_text())
+            if record["state"] == state:
+                return path.parent, record
+        time.sleep(0.05)
+    pytest.fail(f"the run is {record.get('state')!r} after {timeout_s} s, not {state!r}")
+
+
+PLAIN = """
+import burnish
+run = burnish.start_run("My Idea", config={
+    "lr": 1e-4, "api_key": "planted-config", "url": "https://me:planted-url@host",
+    "nested": [{"note": "planted-env-1"}],
+})
+for step in range(5):
+    run.log({"loss": 1.0 / (step + 1)})
+run.report({"device": "cpu"})
+raise RuntimeError("401 for planted-env-1") if "fail" in __import__("sys").argv else SystemExit
+"""
+ARGV = ("--api-key", "planted-argv-1", "--hub-token=planted-argv-2", "db://me:planted-argv-3@host/x", "planted-env-1")
+PLANTED = {"MY_SERVICE_TOKEN": "planted-env-1", "LLM_API_KEY": "planted-env-2", "NCCL_DEBUG": "INFO", "SHOPPING": "no"}
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """A finished plain script: its folder, run directory and record."""
+    folder = tmp_path_factory.mktemp("plain")
+    done = execute(PLAIN, cwd=folder, argv=ARGV, BURNISH_RUNS=str(folder / "runs"), **PLANTED)
+    assert (done.returncode, done.stderr) == (0, "")
+    return kept_run(folder / "runs", "finished")
+
+
+def test_keeper_completes_the_record_of_a_plain_script(plain):
+    folder, record = plain
+    assert record["name"] == folder.name
+    assert folder.name.split("_")[1:-1] == ["my-idea"]
+    assert (record["step"], record["exit_code"], record["dropped"]) == (4, 0, 0)
+    assert record["summary"]["loss"]["last"] == 0.2
+    assert record["sinks"]["tensorboard"]["error"] == ""
+
+
+def test_keeper_writes_the_metrics(plain):
+    table = pq.ParquetFile(plain[0] / "metrics.parquet").read()
+    assert table["value"].to_pylist() == [1 / (step + 1) for step in range(5)]
+
+
+def test_config_of_a_plain_script_is_kept_without_credentials(plain):
+    config = json.loads((plain[0] / "config.yaml").read_text())
+    assert config == {"lr": 1e-4, "api_key": "***", "url": "https://me:***@host", "nested": [{"note": "***"}]}
+
+
+def test_card_shows_the_masked_command_and_only_known_variables(plain):
+    card = json.loads((plain[0] / "card.json").read_text())
+    assert card["command"][-5:] == ["--api-key", "***", "--hub-token=***", "db://me:***@host/x", "***"]
+    assert card["environment"]["NCCL_DEBUG"] == "INFO"
+    assert not {"SHOPPING", "MY_SERVICE_TOKEN", "LLM_API_KEY", "PATH", "HOME"} & card["environment"].keys()
+    assert card["reported"] == {"device": "cpu"}
+    assert card["packages"]["msgspec"]
+
+
+def test_card_for_people_shows_the_result(plain):
+    text = (plain[0] / "card.md").read_text()
+    assert text.startswith(f"# {plain[0].name}\n\n**finished**, took ")
+    assert "| loss | 1 | 0.2 | 0.2 | 1 |" in text
+
+
+def test_no_credential_is_anywhere_in_the_run_directory(plain):
+    files = [path for path in plain[0].rglob("*") if path.is_file()]
+    assert len(files) >= 7
+    assert [path.name for path in files if b"planted-" in path.read_bytes()] == []
+
+
+def test_failed_script_is_recorded_with_its_error_masked(tmp_path):
+    done = execute(PLAIN, cwd=tmp_path, argv=["fail"], BURNISH_RUNS=str(tmp_path / "runs"), **PLANTED)
+    assert done.returncode == 1
+    folder, record = kept_run(tmp_path / "runs", "failed")
+    assert record["reason"] == "RuntimeError: 401 for ***"
+    assert [path for path in folder.rglob("*") if path.is_file() and b"planted-" in path.read_bytes()] == []
+
+
+STOPPING_ITS_KEEPER = """
+import os, signal, time
+import burnish, psutil
+run = burnish.start_run()
+run.log({"x": 1.0})
+while not run.paths.card.exists():  # then the keeper is at work
+    time.sleep(0.01)
+(keeper,) = psutil.Process().children()
+keeper.send_signal(signal.SIGSTOP)
+print(keeper.pid, flush=True)
+"""
+
+
+def test_pipe_after_a_plain_script_ends_while_the_keeper_is_still_there(tmp_path):
+    (tmp_path / "script.py").write_text(STOPPING_ITS_KEEPER)
+    # Descriptor 7 is one that the script inherits and passes on.
+    done = subprocess.run(
+        ["bash", "-c", f"exec 7>&1; '{sys.executable}' script.py | cat"],
+        cwd=tmp_path,
+        env=environment(BURNISH_RUNS=str(tmp_path / "runs")),
+        stdout=subprocess.PIPE,
+        timeout=60,
+        check=True,
+    )
+    keeper = int(done.stdout)
+    try:
+        (path,) = (tmp_path / "runs").glob("*/run.json")
+        assert json.loads(path.read_text())["state"] == "running"
+    finally:
+        os.kill(keeper, signal.SIGCONT)
+    assert kept_run(tmp_path / "runs", "finished")[1]["step"] == 0
+
+
+def test_killed_plain_script_is_recorded_as_lost_with_all_that_it_logged(tmp_path):
+    script = "import burnish, time\nfor s in range(50): burnish.log({'x': float(s)})\n"
+    script += "print('logged', flush=True)\ntime.sleep(60)"
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=environment(BURNISH_RUNS=str(tmp_path / "runs")),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "logged\n"
+        process.send_signal(signal.SIGKILL)
+    folder, record = kept_run(tmp_path / "runs", "lost")
+    assert record["summary"]["x"]["count"] == 50
+    assert (folder / "metrics.parquet").exists()
+    assert record["attempts"][0]["reason"] == "its end was not seen"
