@@ -279,13 +279,18 @@ def test_mistakes_in_a_built_in_experiment_are_told_together(folder, told):
     text = "experiment: sft\nmodel: {name: tiny-lama}\ndata: {name: reasoning-gym, famly: chain_sum}\n"
     assert told(lambda: built_in(folder, text, ["--training.learning-rate=1e-3"])) == [
         ("model: no models component is called 'tiny-lama'", "e.yaml:2:8", "did you mean tiny-llama?"),
-        ("missing key 'data.family'", "e.yaml:3:7", "set it in the file, or --data.family VALUE"),
         ("unknown key 'data.famly'", "e.yaml:3:29", "did you mean data.family?"),
         (
             "unknown key 'training.learning-rate'",
             "flag --training.learning-rate",
             "did you mean --training.learning_rate?",
         ),
+    ]
+
+
+def test_missing_key_of_a_component_is_told_at_the_component(folder, told):
+    assert told(lambda: built_in(folder, "experiment: sft\nmodel: tiny-llama\ndata: {name: reasoning-gym}\n")) == [
+        ("missing key 'data.family'", "e.yaml:3:7", "set it in the file, or --data.family VALUE")
     ]
 
 

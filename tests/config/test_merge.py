@@ -31,7 +31,7 @@ def trees():
     return st.recursive(leaves, section, max_leaves=4).map(lambda value: tree(str(value)))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(trees())
 def test_merging_with_an_empty_layer_changes_nothing(layer):
     nothing = tree("{}", "f")
@@ -39,7 +39,7 @@ def test_merging_with_an_empty_layer_changes_nothing(layer):
         assert (result.items, result.keys) == (layer.items, layer.keys)
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(trees(), trees(), trees())
 def test_merging_is_associative_for_plain_sections_histories_included(low, middle, high):
     left = merge(merge(low, middle), high)

@@ -244,19 +244,19 @@ def reads_or_tells(content):
     assert all(re.fullmatch(r"f\.yaml:\d+:\d+", place) for place in places)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_give_a_tree_or_a_config_error(content):
     reads_or_tells(content)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(st.text(alphabet=st.sampled_from("ab01&*!<>|-?:,[]{}'\"#%@ \n\t~.é\ud800\x00"), max_size=60))
 def test_any_text_of_yaml_signs_gives_a_tree_or_a_config_error(content):
     reads_or_tells(content)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, len(EVERY_KIND) - 1), st.integers(0, 255), st.sampled_from(["put", "cut", "add"])),
@@ -299,7 +299,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=250)
+@settings(max_examples=250, deadline=None)
 @given(st.dictionaries(texts, values, max_size=5))
 @example({"a": TRICKY})
 @example(dict.fromkeys(TRICKY, 1))

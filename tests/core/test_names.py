@@ -18,7 +18,7 @@ def test_token_comes_from_the_given_randomness_and_alphabet():
     assert set(token) <= set(ALPHABET)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.text(max_size=80), max_size=5))
 def test_run_name_is_fit_for_a_file_and_ends_in_its_token(parts):
     name = run_name("20261121", parts, "k7f2")

@@ -264,6 +264,7 @@ def _section_class(kind: Any, metadata: list[Any], tree: Node | None, lookup: Lo
     return None
 
 
+@functools.cache
 def default_origin(owner: type[BaseModel], name: str) -> Origin:
     """Return where a field's default is written: the line of the field in its class."""
     for base in owner.__mro__:

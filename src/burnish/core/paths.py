@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +54,8 @@ def _is_project(folder: Path) -> bool:
     pyproject = folder / "pyproject.toml"
     in_pyproject = False
     if pyproject.is_file():
+        import tomllib  # 4 ms that a process which joins its run need not pay
+
         try:
             in_pyproject = "burnish" in tomllib.loads(pyproject.read_text()).get("tool", {})
         except (OSError, ValueError):
