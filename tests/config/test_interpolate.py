@@ -3,7 +3,7 @@ import pytest
 from burnish.config.interpolate import RunReference, interpolate
 from burnish.config.layer import find, plain
 from burnish.config.sources.yaml import parse_yaml
-from burnish.core.errors import RunError
+from burnish.core.errors import ConfigError, RunError
 
 
 def filled(text, environ=None, find_run=None):
@@ -101,3 +101,15 @@ def test_run_that_is_not_found_is_told_at_the_place_of_its_reference():
 def test_variable_with_thousands_of_digits_stays_text():
     digits = "9" * 5000
     assert plain(filled("v: ${env:N}", {"N": digits}).tree) == {"v": digits}
+
+
+def test_references_that_multiply_are_refused():
+    text = "a0: [x, x, x, x, x, x, x, x, x, x]\n"
+    text += "".join(f"a{n}:\n" + f"  - ${{a{n - 1}}}\n" * 10 for n in range(1, 8))
+    with pytest.raises(ConfigError, match="more than 200,000 values once references are followed"):
+        filled(text)
+
+
+def test_long_chain_of_references_is_refused():
+    text = "".join(f"a{n}: ${{a{n + 1}}}\n" for n in range(400)) + "a400: 1\n"
+    assert "more than 50 references follow each other" in str(problems(text))

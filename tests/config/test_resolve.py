@@ -184,3 +184,11 @@ def test_reference_takes_a_value_from_a_higher_layer(compose):
 def test_flags_alone_make_a_config(schema, lookup):
     resolved = resolve_flags(schema, ["--experiment=demo", "--seed=3"], lookup=lookup)
     assert (resolved.values["seed"], str(resolved.origins["seed"])) == (3, "flag --seed")
+
+
+def test_file_that_two_parents_extend_stands_below_both(compose, folder):
+    (folder / "root.yaml").write_text("seed: 1\n")
+    (folder / "left.yaml").write_text("extends: root.yaml\nseed: 2\n")
+    (folder / "right.yaml").write_text("extends: root.yaml\n")
+    resolved = compose("extends: [left.yaml, right.yaml]\n")
+    assert resolved.values["seed"] == 2

@@ -279,4 +279,9 @@ def test_first_record_of_a_file_is_what_its_writer_says_of_itself(tmp_path):
     write(tmp_path, [("x", 1)])
     first = read(journal_files(tmp_path)[0])[0][0]
     assert isinstance(first, Record)
-    assert (first.kind, first.seq, first.key, first.payload) == (Kind.LIFECYCLE, 0, "open", {"attempt": 1})
+    assert (first.kind, first.seq, first.key, first.payload) == (
+        Kind.LIFECYCLE,
+        0,
+        "open",
+        {"attempt": 1, "continues": False},
+    )

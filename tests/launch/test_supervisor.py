@@ -194,3 +194,14 @@ def test_sigterm_stops_the_run_gracefully(count, eventually):
     running.communicate(timeout=30)
     assert running.returncode == 143
     assert count.records()[0]["state"] == "stopped"
+
+
+def test_a_file_that_is_no_journal_is_passed_over_and_the_run_is_finished(count):
+    count.write("spoil.py", COUNT + "\n(run.paths.journals / '0-1-1.journal').write_bytes(b'not a journal at all!')\n")
+    done = count("run", *python("spoil.py", "5", "0"))
+    assert done.returncode == 0, done.stderr
+    (record,) = count.records()
+    assert record["state"] == "finished"
+    assert record["summary"]["loss"]["count"] == 5
+    assert record["sinks"]["tensorboard"]["error"] == ""
+    assert list(record["damage"]) == ["0-1-1.journal"]

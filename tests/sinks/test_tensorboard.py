@@ -1,3 +1,4 @@
+import os
 import random
 import signal
 import subprocess
@@ -159,3 +160,32 @@ def test_killed_shipper_that_ships_again_gives_the_bytes_of_an_undisturbed_one(t
     assert 0 < sizes[0] < sum(map(len, undisturbed.values()))
     ship(run)
     assert event_bytes(run) == undisturbed
+
+
+def test_second_file_of_a_resumed_attempt_keeps_the_points_of_the_first(tmp_path):
+    run = make_run(tmp_path)
+    attempt(run, 1, range(10))
+    writer = JournalWriter(run.journals, 0, lambda: {"attempt": 2})
+    writer.record(Kind.LIFECYCLE, "resume", {}, 4)
+    for step in (5, 6):
+        writer.row(("loss",), (float(step),), step, 1e9 + step)
+    child = os.fork()
+    if child == 0:  # a data loader that logs: it has a file of its own
+        writer.row(("loader/queue",), (3.0,), 5, 1e9 + 5)
+        os._exit(0)
+    os.waitpid(child, 0)
+    writer.close()
+    ship(run)
+    shown = read_events(run)
+    assert [step for step, _ in shown["loss"]] == list(range(7))
+    assert shown["loader/queue"] == [(5, np.float32(3.0))]
+
+
+def test_event_file_that_was_deleted_is_begun_anew_without_a_hole(tmp_path):
+    run = make_run(tmp_path)
+    attempt(run, 1, range(5))
+    ship(run)
+    for path in (run.root / FOLDER).iterdir():
+        path.unlink()
+    ship(run)
+    assert all(b"\0" * 64 not in content for content in event_bytes(run).values())

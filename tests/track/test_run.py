@@ -202,7 +202,7 @@ def test_folder_that_comes_back_is_written_again_and_the_loss_is_told(run, folde
     run.log({"x": 1.0})
     assert rows(run) == [(1, {"x": 1.0})]
     (opening,) = [record for record in records(run, Kind.LIFECYCLE) if record.key == "open"]
-    assert opening.payload == {"attempt": 1, "pid": os.getpid(), "rank": 0, "dropped": 1}
+    assert opening.payload == {"attempt": 1, "pid": os.getpid(), "rank": 0, "dropped": 1, "continues": False}
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ import click
 from burnish.cli import _console
 from burnish.core.files import read_json
 from burnish.core.paths import RunPaths, find_project
-from burnish.journal import JournalReader, Kind, Record, Row
+from burnish.journal import Kind, Record, Row
 from burnish.journal.index import find_run
-from burnish.journal.reader import journal_files
+from burnish.journal.reader import RunReader
 from burnish.launch.retry import LIVE_STATES
 
 _POLL_S = 0.3
@@ -61,14 +61,12 @@ def _read_from(path: Path, offset: int) -> tuple[str, int]:
 
 
 def _journal(paths: RunPaths) -> Iterator[str | None]:
-    readers: dict[Path, JournalReader] = {}
+    journals = RunReader(paths.journals)
     while True:
-        for path in journal_files(paths.journals):
-            reader = readers.setdefault(path, JournalReader(path))
-            while entries := reader.read():
-                yield from (json.dumps(_frame(path, entry), ensure_ascii=False) for entry in entries)
+        for reader, entries in journals.read():
+            yield from (json.dumps(_frame(reader.path, entry), ensure_ascii=False) for entry in entries)
             for damage in reader.damage:
-                where = {"journal": path.name, "offset": damage.offset, "size_bytes": damage.size_bytes}
+                where = {"journal": reader.path.name, "offset": damage.offset, "size_bytes": damage.size_bytes}
                 yield json.dumps({"kind": "damage", "step": None, **where, "reason": damage.reason})
             reader.damage.clear()
         yield None

@@ -14,9 +14,11 @@ from typing import NoReturn
 
 from burnish.config.layer import Mapping, Node, Scalar, Sequence, find, leaves
 from burnish.config.sources.yaml import resolve_plain
-from burnish.core.errors import BurnishError, Problem
+from burnish.core.errors import BurnishError, ConfigError, Problem
 from burnish.core.nearest import nearest_path
 
+_MAX_CHAIN = 50
+_MAX_NODES = 200_000
 _REFERENCE = re.compile(r"(?<!\$)\$\{([^${}]*)\}")
 _REFERENCE_OR_LITERAL = re.compile(rf"\$\$\{{|{_REFERENCE.pattern}")
 
@@ -81,6 +83,7 @@ class _Resolver:
         self._find_run = find_run
         self._done: dict[str, Node] = {}
         self._open: list[str] = []
+        self._nodes = 0
         self._failed: set[str] = set()
         self._result = Interpolation(tree)
 
@@ -91,6 +94,11 @@ class _Resolver:
         return self._result
 
     def _walk(self, node: Node, path: str) -> Node:
+        self._nodes += 1
+        if self._nodes > _MAX_NODES:
+            raise ConfigError(
+                [Problem(f"more than {_MAX_NODES:,} values once references are followed", str(node.origin))]
+            )
         if isinstance(node, Scalar):
             try:
                 return self._leaf(node, path)
@@ -110,6 +118,8 @@ class _Resolver:
             return self._done[path]
         if path in self._failed:
             raise _Unresolved  # told already, where it first failed
+        if len(self._open) >= _MAX_CHAIN:
+            self._fail(f"more than {_MAX_CHAIN} references follow each other", node)
         if path in self._open:
             circle = " → ".join([*self._open[self._open.index(path) :], path])
             self._fail(f"values refer to each other in a circle: {circle}", node)

@@ -151,7 +151,7 @@ def load_static(file: Path) -> Mapping:
     Raises:
         ConfigError: A file is missing or not readable as config.
     """
-    return _merged(_file_layers(file, ()))
+    return _merged(_file_layers(file))
 
 
 def _merged(layers: Sequence[Layer]) -> Mapping:
@@ -168,7 +168,7 @@ def _layers(
     user = platformdirs.user_config_path("burnish") / "user.yaml"
     files = [path for path in (default, user) if path.is_file()] + [file]
     sources: list[Callable[[], list[Layer]]] = [
-        *(functools.partial(_file_layers, path, ()) for path in files),
+        *(functools.partial(_file_layers, path) for path in files),
         lambda: env_layers(environ),
         lambda: flag_layers(flags),
     ]
@@ -184,25 +184,30 @@ def _layers(
     return layers, problems
 
 
-def _file_layers(file: Path, below: tuple[Path, ...], wanted_by: Origin | None = None) -> list[Layer]:
-    """Return a file's layer with those that it extends before it."""
+def _file_layers(file: Path) -> list[Layer]:
+    """Return a file's layer with those that it extends before it; one that two of them extend stands lowest."""
+    return list(_with_parents(file, (), {}).values())
+
+
+def _with_parents(
+    file: Path, below: tuple[Path, ...], read: dict[Path, Layer], wanted_by: Origin | None = None
+) -> dict[Path, Layer]:
     shown = shown_path(file)
     here = file.resolve()
     if here in below:
         circle = " → ".join(shown_path(path) for path in (*below[below.index(here) :], here))
         raise ConfigError([Problem(f"files extend each other in a circle: {circle}", str(wanted_by))])
+    if here in read:
+        return read
     tree = _read(file, shown, wanted_by)
-    parents = tree.items.get("extends")
-    if parents is None:
-        return [Layer(shown, tree)]
-    names = parents.items if isinstance(parents, ListNode) else (parents,)
-    layers: list[Layer] = []
-    for name in names:
+    parents = tree.items.get("extends", ListNode((), tree.origin))
+    for name in parents.items if isinstance(parents, ListNode) else (parents,):
         if not isinstance(name, Scalar) or not isinstance(name.value, str):
             raise ConfigError([Problem("extends takes a file name or a list of them", str(name.origin))])
-        layers += _file_layers(file.parent / name.value, (*below, here), name.origin)
+        _with_parents(file.parent / name.value, (*below, here), read, name.origin)
     own = {key: node for key, node in tree.items.items() if key != "extends"}
-    return [*layers, Layer(shown, replace(tree, items=own))]
+    read[here] = Layer(shown, replace(tree, items=own))
+    return read
 
 
 def _read(file: Path, shown: str, wanted_by: Origin | None) -> Mapping:

@@ -11,7 +11,7 @@ MASK = "***"
 
 _NAME = re.compile(
     r"(^|[_\-.])(api[_-]?key|access[_-]?key|private[_-]?key|secret|secrets|token|passwd|password|credential|credentials"
-    r"|auth)($|[_\-.])",
+    r"|auth)($|[_\-.])|passw(or)?d$|_pwd$",
     re.IGNORECASE,
 )
 _URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)(?=@)")

@@ -19,8 +19,8 @@ from transformers import TrainerCallback
 from burnish.checkpoint import CheckpointStore, Retention, read_manifest, seal, verify
 from burnish.core.errors import CheckpointError
 from burnish.experiment.graceful import GracefulStop
-from burnish.journal import JournalReader, Kind, Record
-from burnish.journal.reader import journal_files
+from burnish.journal import Kind, Record
+from burnish.journal.reader import RunReader
 from burnish.track.run import Run
 from burnish.track.start import start_run
 
@@ -119,12 +119,12 @@ def newest_checkpoint(run: Run | None = None) -> str | None:
     """
     run = run or start_run()
     found: dict[int, Path] = {}
-    for path in journal_files(run.paths.journals):
-        reader = JournalReader(path)
-        for entry in reader.read_all():
+    journals = RunReader(run.paths.journals)
+    for _, entries in journals.read():
+        for entry in entries:
             if isinstance(entry, Record) and entry.kind == Kind.CHECKPOINT and entry.step is not None:
                 found[entry.step] = run.paths.root / entry.key
-        reader.close()
+    journals.close()
     for _, folder in sorted(found.items(), reverse=True):
         try:
             verify(folder)

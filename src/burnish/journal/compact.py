@@ -52,6 +52,8 @@ def write_parquet(scalars: Scalars, path: Path) -> None:
             },
             row_group_size=1 << 17,
         )
+        with draft.open("rb") as written:  # the record that will say finished is durable, so this must be
+            os.fsync(written.fileno())
         draft.replace(path)
     except OSError:
         draft.unlink(missing_ok=True)

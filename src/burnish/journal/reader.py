@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
 
+from burnish.core.errors import JournalError
 from burnish.journal.frame import (
     FILE_HEADER_BYTES,
     KEYS_EVERY_BYTES,
@@ -17,6 +20,7 @@ from burnish.journal.frame import (
     scan,
 )
 
+_log = logging.getLogger(__name__)
 _CHUNK_BYTES = 32 << 20
 
 
@@ -114,3 +118,40 @@ class JournalReader:
         raw = self._file.read(self.offset - start)
         for _ in decode(scan(memoryview(raw), self._salt_crc or 0, start).bodies, self._keys):
             pass
+
+
+class RunReader:
+    """Reads all journals of a run, once or while they grow. A file that is none is told once and passed over.
+
+    Args:
+        folder: The run's journal folder.
+        offsets: Where to begin in each file, by its name; elsewhere at the beginning.
+    """
+
+    def __init__(self, folder: Path, offsets: Mapping[str, int] | None = None) -> None:
+        self.unreadable: dict[str, str] = {}
+        self._folder = folder
+        self._offsets = dict(offsets or {})
+        self._readers: dict[str, JournalReader] = {}
+
+    def read(self) -> Iterator[tuple[JournalReader, list[Row | Record]]]:
+        """Yield what was completed since the last call, file by file, in batches that are never empty."""
+        for path in journal_files(self._folder):
+            name = path.name
+            if name in self.unreadable:
+                continue
+            if name not in self._readers:
+                self._readers[name] = JournalReader(path, self._offsets.get(name, 0))
+            reader = self._readers[name]
+            try:
+                while entries := reader.read():
+                    yield reader, entries
+            except JournalError as error:
+                self.unreadable[name] = str(error)
+                _log.warning("%s; it is passed over", error)
+
+    def close(self) -> None:
+        """Close the files."""
+        for reader in self._readers.values():
+            reader.close()
+        self._readers.clear()

@@ -102,6 +102,8 @@ class JournalWriter:
         self._rank = rank
         self._opening = opening
         self._segment: _Segment | None = None
+        # A further file of one attempt (a forked child's, or one after a full disk) replays nothing of the first.
+        self._continues = False
         self._opening_lock = Lock()
         _open_writers.add(self)
 
@@ -136,7 +138,9 @@ class JournalWriter:
     def _open(self) -> _Segment:
         with self._opening_lock:  # two threads that log first at once share one file
             if self._segment is None:
-                self._segment = _Segment(self._folder, self._rank, self._opening())
+                opening = {**self._opening(), "continues": self._continues}
+                self._segment = _Segment(self._folder, self._rank, opening)
+                self._continues = True
             return self._segment
 
     def _abandon(self, segment: _Segment) -> None:
@@ -146,6 +150,7 @@ class JournalWriter:
 
     def _forget_after_fork(self) -> None:
         self._segment = None  # closes the child's copy; the parent's stays open
+        self._continues = True
         self._opening_lock = Lock()  # another thread of the parent may have held it
 
 

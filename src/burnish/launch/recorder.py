@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from burnish.core.files import read_json, write_json
 from burnish.core.paths import RunPaths
 from burnish.core.processes import ProcessIdentity
-from burnish.journal import JournalReader, Kind, Record, Row
-from burnish.journal.reader import JournalName, journal_files
+from burnish.journal import Kind, Record, Row
+from burnish.journal.reader import JournalName, RunReader
 from burnish.launch.retry import Exit, State, describe
 from burnish.sinks import Shipper, SinkFactory
 from burnish.track.card import read_card, write_card
@@ -119,7 +119,7 @@ class Recorder:
         self.progress = Progress()
         self._linger_s = linger_s
         self._clock = clock
-        self._readers: dict[str, JournalReader] = {}
+        self._reader = RunReader(paths.journals)
         self._written_at = 0.0
         self._written_step = -2
         self._shippers = [Shipper(paths, name, make) for name, make in sinks.items()]
@@ -135,12 +135,8 @@ class Recorder:
 
     def poll(self) -> Progress:
         """Read what was logged since the last call, and refresh `run.json` now and then."""
-        for path in journal_files(self.paths.journals):
-            if JournalName.parse(path).rank != 0:
-                continue
-            if path.name not in self._readers:
-                self._readers[path.name] = JournalReader(path)
-            while entries := self._readers[path.name].read():
+        for reader, entries in self._reader.read():
+            if JournalName.parse(reader.path).rank == 0:
                 for entry in entries:
                     self.progress.take(entry)
         now = self._clock()
@@ -215,8 +211,7 @@ class Recorder:
         card["reported"] = self.progress.reported
         self._try(lambda: write_card(self.paths, card, self.record))
         self.write(durable=True)
-        for reader in self._readers.values():
-            reader.close()
+        self._reader.close()
 
     def write(self, *, durable: bool = False) -> None:
         """Write `run.json` as things stand."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from burnish.core.files import read_json, write_atomic
 from burnish.core.paths import RunPaths
-from burnish.journal.reader import JournalName, JournalReader, journal_files
+from burnish.journal.reader import JournalName, RunReader, journal_files
 from burnish.sinks.base import Batch, Sink, SinkState
 from burnish.sinks.builtin import SinkFactory
 
@@ -51,7 +51,7 @@ class Shipper:
         self._make = make
         self._sink: Sink | None = None
         self._cursor_file = run.cursors / f"{name}.json"
-        self._readers: dict[str, JournalReader] = {}
+        self._reader = RunReader(run.journals)
         self._offsets: dict[str, int] = {}
         self._state: SinkState = {}
         self._shipped = 0
@@ -114,21 +114,18 @@ class Shipper:
         offsets, state = cursor.get("offsets"), cursor.get("sink")
         self._offsets = dict(offsets) if isinstance(offsets, dict) else {}
         self._state = dict(state) if isinstance(state, dict) else {}
+        self._reader = RunReader(self._run.journals, {name: int(at) for name, at in self._offsets.items()})
         sink.open(self._run, self._state)
         self._sink = sink
         return sink
 
     def _pump(self, sink: Sink) -> None:
-        for path in journal_files(self._run.journals):
-            name = path.name
-            if name not in self._readers:
-                self._readers[name] = JournalReader(path, self._offsets.get(name, 0))
-            reader = self._readers[name]
-            while entries := reader.read():
-                self._state = sink.ship(Batch(name, JournalName.parse(path).rank, entries))
-                self._offsets[name] = reader.offset
-                self._shipped += len(entries)
-                self._store()
+        for reader, entries in self._reader.read():
+            name = reader.path.name
+            self._state = sink.ship(Batch(name, JournalName.parse(reader.path).rank, entries))
+            self._offsets[name] = reader.offset
+            self._shipped += len(entries)
+            self._store()
 
     def _store(self) -> None:
         content = {"format": 1, "offsets": self._offsets, "sink": self._state}
@@ -142,7 +139,5 @@ class Shipper:
 
     def _forget(self) -> None:
         """Drop what is in memory, so that the next try goes on from the stored cursor."""
-        for reader in self._readers.values():
-            reader.close()
-        self._readers.clear()
+        self._reader.close()
         self._sink = None

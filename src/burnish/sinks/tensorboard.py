@@ -84,6 +84,7 @@ class TensorBoardSink(Sink):
         known = self._state.get(journal)
         size, attempt, restarted = known if isinstance(known, list) else (0, 1, False)
         fd = os.open(self._folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        size = min(size, os.fstat(fd).st_size)  # shorter when somebody deleted it: never a hole of zeros
         os.ftruncate(fd, size)
         handle = os.fdopen(fd, "r+b")
         handle.seek(size)
@@ -98,6 +99,7 @@ def _record(file: _EventFile, record: Record) -> None:
         file.write(Event(wall_time=record.time, file_version="brain.Event:2"))
         attempt = record.payload.get("attempt", 1)
         file.attempt = attempt if isinstance(attempt, int) else 1
+        file.restarted = bool(record.payload.get("continues"))
     elif record.key == "resume" and record.step is not None:
         _restart(file, record.step + 1, record.time)
 

@@ -69,12 +69,19 @@ def load_pretrained(config: PretrainedConfig) -> ModelAndTokenizer:
     Raises:
         ComponentError: The folder is no model.
     """
-    if not (Path(config.path) / "config.json").is_file():
+    folder = Path(config.path)
+    if (folder / "adapter_config.json").is_file():
+        import peft
+
+        # The adapters become part of the weights: what is trained next starts from the model as it was measured.
+        model = peft.AutoPeftModelForCausalLM.from_pretrained(config.path, local_files_only=True).merge_and_unload()
+    elif (folder / "config.json").is_file():
+        model = AutoModelForCausalLM.from_pretrained(config.path, local_files_only=True)
+    else:
         raise ComponentError(
-            f"model.path {config.path!r} is no folder with a config.json",
+            f"model.path {config.path!r} is no folder with a config.json or an adapter_config.json",
             hint="name a checkpoint, or a run: model.path='${run:ID@best}'",
         )
-    model = AutoModelForCausalLM.from_pretrained(config.path, local_files_only=True)
     tokenizer = AutoTokenizer.from_pretrained(config.path, local_files_only=True)
     return with_adapters(model, config.lora), tokenizer
 
