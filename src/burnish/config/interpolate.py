@@ -83,22 +83,18 @@ class _Resolver:
         self._find_run = find_run
         self._done: dict[str, Node] = {}
         self._open: list[str] = []
-        self._nodes = 0
         self._failed: set[str] = set()
         self._result = Interpolation(tree)
 
     def run(self) -> Interpolation:
         tree = self._walk(self._tree, "")
         assert isinstance(tree, Mapping)
+        if _size(tree, {}) > _MAX_NODES:
+            raise ConfigError([Problem(f"more than {_MAX_NODES:,} values once references are followed")])
         self._result.tree = tree
         return self._result
 
     def _walk(self, node: Node, path: str) -> Node:
-        self._nodes += 1
-        if self._nodes > _MAX_NODES:
-            raise ConfigError(
-                [Problem(f"more than {_MAX_NODES:,} values once references are followed", str(node.origin))]
-            )
         if isinstance(node, Scalar):
             try:
                 return self._leaf(node, path)
@@ -197,6 +193,16 @@ class _Resolver:
     def _fail(self, message: str, node: Scalar, hint: str = "") -> NoReturn:
         self._result.problems.append(Problem(message, str(node.origin), hint))
         raise _Unresolved
+
+
+def _size(node: Node, known: dict[int, int]) -> int:
+    """Return how many nodes a tree has when what it shares is written out; `known` holds sizes by identity."""
+    if isinstance(node, Scalar):
+        return 1
+    if id(node) not in known:
+        inner = node.items.values() if isinstance(node, Mapping) else node.items
+        known[id(node)] = 1 + sum(_size(item, known) for item in inner)
+    return known[id(node)]
 
 
 def _text(text: str, node: Scalar) -> Scalar:
