@@ -18,6 +18,7 @@ from burnish.launch import Progress, adopt_orphans
 _STATUS_EVERY_S = 0.2
 _PLAIN_EVERY_S = 10.0
 _TAIL_LINES = 12
+_BAR = 20
 
 
 def out(text: str) -> None:
@@ -124,6 +125,7 @@ class StatusLine:
     def __init__(self, name: str) -> None:
         self._name = name
         self._is_terminal = sys.stderr.isatty()
+        self._started_at = time.monotonic()
         self._shown_at = 0.0
         self._last = ""
 
@@ -131,9 +133,10 @@ class StatusLine:
         """Show progress, if it is time to."""
         now = time.monotonic()
         every = _STATUS_EVERY_S if self._is_terminal else _PLAIN_EVERY_S
-        if now - self._shown_at < every or progress.step < 0:
+        if now - self._shown_at < every or (progress.step < 0 and not self._is_terminal):
             return
-        line = status_text(self._name, progress)
+        waited = duration(now - self._started_at)
+        line = status_text(self._name, progress) if progress.step >= 0 else f"{self._name}  starting, {waited}"
         if line == self._last:
             return
         self._shown_at, self._last = now, line
@@ -149,9 +152,11 @@ class StatusLine:
 
 
 def status_text(name: str, progress: Progress) -> str:
-    """Return one line: step, loss, speed, time left."""
-    step = f"step {progress.step}/{progress.total}" if progress.total else f"step {progress.step}"
-    parts = [name, step]
+    """Return one line: how far, loss, speed, time left."""
+    parts = [name, f"step {progress.step}"]
+    if progress.total:
+        done = round(_BAR * min(1.0, progress.step / progress.total))
+        parts[1:] = [f"{'━' * done}{'╌' * (_BAR - done)} {progress.step}/{progress.total}"]
     loss = next((k for k in ("train/loss", "loss") if k in progress.latest), None)
     if loss:
         parts.append(f"{loss} {progress.latest[loss]:.4g}")
@@ -174,7 +179,7 @@ def _raw(text: str) -> None:
 
 def _width() -> int:
     try:
-        return os.get_terminal_size(2).columns
+        return os.get_terminal_size(2).columns or 80
     except OSError:
         return 80
 
