@@ -205,3 +205,46 @@ def test_a_file_that_is_no_journal_is_passed_over_and_the_run_is_finished(count)
     assert record["summary"]["loss"]["count"] == 5
     assert record["sinks"]["tensorboard"]["error"] == ""
     assert list(record["damage"]) == ["0-1-1.journal"]
+
+
+def test_a_run_that_is_still_being_made_is_left_alone(count):
+    from burnish.core.paths import find_project
+    from burnish.launch import RetryPolicy
+    from burnish.launch.prepare import RunPlan, prepare_run
+
+    project = find_project(count.root)
+    plan = RunPlan("slow", ("slow",), ("true",), RetryPolicy())
+    prepared = prepare_run(plan, project, environ=count.environ)
+    done = count("ls")
+    assert done.stderr == ""
+    assert count.records()[0]["state"] == "created"
+    assert prepared.paths.root.is_dir()
+
+
+def test_a_run_whose_supervisor_died_after_seeing_the_end_keeps_its_exit_code(count):
+    import json
+
+    assert count("run", *python("count.py", "5", "0")).returncode == 0
+    state = next(count.runs.glob("*/run.json"))
+    record = json.loads(state.read_text())
+    record["state"] = "running"
+    del record["summary"]
+    record["attempts"][0]["exit_code"] = 3
+    state.write_text(json.dumps(record))
+    assert "record completed, state failed" in count("ls").stderr
+    (record,) = count.records()
+    assert (record["exit_code"], record["summary"]["loss"]["count"]) == (3, 5)
+
+
+def test_many_commands_at_once_agree_on_an_orphan(count, eventually):
+    running = count.start("run", *python("count.py", "150", "0.02"))
+    eventually(lambda: has_step(count, 3), "training has begun")
+    running.kill()
+    running.communicate()
+    looking = [count.start("ls") for _ in range(4)]
+    told = [look.communicate(timeout=60)[1] for look in looking]
+    assert [look.returncode for look in looking] == [0] * 4
+    assert any("adopted" in text for text in told)
+    eventually(lambda: count.records()[0]["state"] == "finished", "the record is complete")
+    assert count.records()[0]["summary"]["loss"]["count"] == 150
+    assert len(count.records()[0]["attempts"]) == 1

@@ -136,7 +136,11 @@ class StatusLine:
         if now - self._shown_at < every or (progress.step < 0 and not self._is_terminal):
             return
         waited = duration(now - self._started_at)
-        line = status_text(self._name, progress) if progress.step >= 0 else f"{self._name}  starting, {waited}"
+        line = (
+            status_text(self._name, progress, bar=self._is_terminal)
+            if progress.step >= 0
+            else f"{self._name}  starting, {waited}"
+        )
         if line == self._last:
             return
         self._shown_at, self._last = now, line
@@ -151,12 +155,13 @@ class StatusLine:
             _raw("\r\x1b[2K")
 
 
-def status_text(name: str, progress: Progress) -> str:
+def status_text(name: str, progress: Progress, *, bar: bool) -> str:
     """Return one line: how far, loss, speed, time left."""
     parts = [name, f"step {progress.step}"]
     if progress.total:
         done = round(_BAR * min(1.0, progress.step / progress.total))
-        parts[1:] = [f"{'━' * done}{'╌' * (_BAR - done)} {progress.step}/{progress.total}"]
+        drawn = f"{'━' * done}{'╌' * (_BAR - done)} " if bar else "step "
+        parts[1] = f"{drawn}{progress.step}/{progress.total}"
     loss = next((k for k in ("train/loss", "loss") if k in progress.latest), None)
     if loss:
         parts.append(f"{loss} {progress.latest[loss]:.4g}")

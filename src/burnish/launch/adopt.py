@@ -57,6 +57,8 @@ def _adopt(paths: RunPaths) -> str:
     if lock is None:
         return ""
     with lock:
+        if read_json(paths.state).get("state") not in LIVE_STATES:
+            return ""  # it ended between our look and our lock
         process = training_process(paths)
         if process is not None and not process.is_local and process.host != os.uname().nodename:
             return ""  # another machine's run on a shared disk: only that machine can tell whether it lives
@@ -117,10 +119,10 @@ def _find_process(paths: RunPaths) -> ProcessIdentity | None:
 def complete(paths: RunPaths) -> str:
     """Finish the record of a run whose training process is gone; the caller holds its lock."""
     recorder = Recorder(paths, sinks_of(paths))
-    ended = recorder.attempt_ended(None) if recorder.attempts else None
-    if ended is None:
+    if not recorder.attempts:
         recorder.attempt_starts()
-        ended = recorder.attempt_ended(None)
+    seen = recorder.attempts[-1].get("exit_code")  # its supervisor saw the end and died before it could say so
+    ended = recorder.attempt_ended(seen if isinstance(seen, int) else None)
     state = final_state(ended, stop_requested=False, needs_end_record=True)
     recorder.finish(state, ended)
     return state
@@ -135,6 +137,8 @@ def keep(paths: RunPaths) -> None:
     if lock is None:
         return
     with lock:
+        if read_json(paths.state).get("state") not in LIVE_STATES:
+            return
         process = training_process(paths)
         pidfd = process.open_pidfd() if process is not None else None
         if pidfd is None:

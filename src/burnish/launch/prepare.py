@@ -73,7 +73,7 @@ def prepare_run(
     config = {"hash": resolved.hash, "group": resolved.group} if resolved else {}
     lineage = {path: asdict(ref) for path, ref in resolved.lineage.items()} if resolved else {}
     record: dict[str, object] = {
-        "state": "running",
+        "state": "created",
         "created": now,
         "experiment": plan.experiment,
         "tags": list(plan.tags),

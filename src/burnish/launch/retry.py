@@ -9,7 +9,9 @@ from typing import Literal
 EX_TEMPFAIL = 75
 """Exit code by which a training process says: stopped on request, resume me (sysexits.h)."""
 
-State = Literal["running", "retrying", "finished", "failed", "stopped", "lost"]
+State = Literal["created", "running", "retrying", "finished", "failed", "stopped", "lost"]
+"""`created` lasts from the making of the run directory until its supervisor has taken it over."""
+
 LIVE_STATES: frozenset[str] = frozenset({"running", "retrying"})
 
 

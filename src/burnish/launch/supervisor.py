@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -152,6 +153,9 @@ class Supervisor:
     @contextmanager
     def _signals(self) -> Iterator[None]:
         """Forward Ctrl-C and SIGTERM to the child; a closed terminal (SIGHUP) does not end the supervisor."""
+        if threading.current_thread() is not threading.main_thread():
+            yield  # Python lets only the main thread handle signals; whoever owns it calls `stop`
+            return
 
         def forward(number: int, frame: FrameType | None) -> None:
             self.stop(signal.Signals(number))
