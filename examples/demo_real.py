@@ -16,7 +16,7 @@ from examples.statistics import change
 def main() -> int:
     """Run the demo; return the exit code."""
     started = time.monotonic()
-    say("SmolLM2-135M-Instruct, 140 steps of 16 sums: some seven CPU-minutes, held-out answers before and after")
+    say("SmolLM2-135M-Instruct, 140 steps of 16 sums, some seven CPU-minutes")
     paths = run_stage("smollm2", find_project().make().runs)
     if paths is None:
         return 1
