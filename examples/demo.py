@@ -21,6 +21,7 @@ from burnish.core.files import read_json
 from burnish.core.paths import RunPaths, find_project
 from burnish.core.processes import ProcessIdentity
 from burnish.journal.series import Scalars, load_scalars
+from burnish.launch.retry import LIVE_STATES
 from examples.statistics import change, mean_of_ends, share
 
 STAGES = ("sft", "dpo", "grpo")
@@ -48,25 +49,25 @@ def main() -> int:
 
 def run_stage(stage: str, runs: Path, *, kill_half_way: bool = False) -> RunPaths | None:
     """Run one experiment through the command line; return its run, None when it failed."""
-    command = [sys.executable, "-m", "burnish", "run", f"experiments/{stage}.yaml", "--tags", f"[{TAG}]"]
+    mine = f"{TAG}-{os.getpid()}-{stage}"
+    command = [sys.executable, "-m", "burnish", "run", f"experiments/{stage}.yaml", "--tags", f"[{TAG}, {mine}]"]
     say(f"\n$ burnish run experiments/{stage}.yaml")
-    before = set(runs.iterdir())
     process = subprocess.Popen(command)
-    killer = threading.Thread(target=kill_training, args=(runs, before, process), daemon=True)
+    killer = threading.Thread(target=kill_training, args=(runs, mine, process), daemon=True)
     if kill_half_way:
         killer.start()
     code = process.wait()
-    made = [path for path in set(runs.iterdir()) - before if (path / "run.json").exists()]
-    if code != 0 or len(made) != 1:
+    made = tagged(runs, mine)
+    if code != 0 or not made:
         say(f"error: experiments/{stage}.yaml ended with exit code {code}")
         return None
     return RunPaths(made[0])
 
 
-def kill_training(runs: Path, before: set[Path], supervisor: subprocess.Popen[bytes]) -> None:
+def kill_training(runs: Path, tag: str, supervisor: subprocess.Popen[bytes]) -> None:
     """Send SIGKILL to the training process once, when half of its steps are done."""
     while supervisor.poll() is None:
-        for folder in set(runs.iterdir()) - before:
+        for folder in tagged(runs, tag):
             record = read_json(folder / "run.json")
             step, total = record.get("step"), record.get("total_steps")
             attempts = record.get("attempts")
@@ -83,16 +84,22 @@ def kill_training(runs: Path, before: set[Path], supervisor: subprocess.Popen[by
         time.sleep(POLL_S)
 
 
+def tagged(runs: Path, tag: str) -> list[Path]:
+    """Return the folders of the runs that have a tag."""
+    found = []
+    for folder in runs.iterdir():
+        tags = read_json(folder / "run.json").get("tags")
+        if isinstance(tags, list) and tag in tags:
+            found.append(folder)
+    return found
+
+
 def remove_earlier(runs: Path) -> int:
-    """Delete the finished runs of an earlier demo, so that this one's are the newest three; return how many."""
-    removed = 0
-    for folder in list(runs.iterdir()):
-        record = read_json(folder / "run.json")
-        tags = record.get("tags")
-        if isinstance(tags, list) and TAG in tags and record.get("state") not in ("running", "retrying"):
-            shutil.rmtree(folder)
-            removed += 1
-    return removed
+    """Delete the runs of an earlier demo that have ended, so that this one's are the newest; return how many."""
+    ended = [folder for folder in tagged(runs, TAG) if read_json(folder / "run.json").get("state") not in LIVE_STATES]
+    for folder in ended:
+        shutil.rmtree(folder)
+    return len(ended)
 
 
 def report(finished: list[RunPaths], took_s: float) -> None:

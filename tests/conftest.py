@@ -120,7 +120,7 @@ class Burnish:
     def records(self) -> list[dict[str, object]]:
         """Return the `run.json` of every run, oldest first."""
         found = [json.loads(path.read_text()) for path in self.runs.glob("*/run.json")]
-        return sorted(found, key=lambda record: record["created"])
+        return sorted(found, key=lambda record: record.get("created", 0))
 
     def write(self, name: str, text: str) -> Path:
         path = self.root / name

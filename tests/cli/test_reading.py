@@ -75,7 +75,13 @@ def test_logs_of_the_journal_are_one_json_object_a_frame(ran):
         frame["values"]["train/loss"] for frame in frames if frame["kind"] == "row" and "train/loss" in frame["values"]
     ]
     assert losses == [1.0, 1 / 2, 1 / 3, 1 / 4]
-    assert [frame["key"] for frame in frames if frame["kind"] == "lifecycle"] == ["open", "total", "end"]
+    assert [frame["key"] for frame in frames if frame["kind"] == "lifecycle"] == [
+        "open",
+        "card",
+        "card",
+        "total",
+        "end",
+    ]
 
 
 def test_config_show_names_winner_and_losers(burnish):

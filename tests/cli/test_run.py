@@ -171,3 +171,53 @@ def test_an_unknown_command_is_told_with_the_nearest_one(burnish):
     done = burnish("rnu", "x.yaml")
     assert done.returncode == 2
     assert done.stderr == "error: no command 'rnu'\nhint: did you mean burnish run?\n"
+
+
+def test_changes_beside_the_project_folder_are_in_the_diff(burnish):
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.invalid"]
+    top = burnish.root
+    (top / "lib").mkdir()
+    (top / "lib/a.py").write_text("x = 1\n")
+    (top / "pkg").mkdir()
+    (top / "pkg/burnish.toml").touch()
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "first"]):
+        subprocess.run([*git, *words], cwd=top, check=True)
+    (top / "lib/a.py").write_text("x = 2\nAPI_KEY = 'plant-diff-zz3'\n")
+    burnish.root = top / "pkg"
+    assert burnish("run", "--", "true").returncode == 0
+    diff = next(burnish.runs.glob("*/code.diff")).read_text()
+    assert "+x = 2" in diff
+    assert "plant-diff-zz3" not in diff
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("experiment: dpo\ntraining: {trl: {beta: 0.3}}", "training.trl.beta: is set by beta (bad.yaml:4:24)"),
+        (
+            "experiment: grpo\ntraining: {trl: {num_generations: 2}}",
+            "training.trl.num_generations: is set by generations (bad.yaml:4:35)",
+        ),
+        (
+            "experiment: grpo\ncheckpoints: {every: 5}\ntraining: {trl: {steps_per_generation: 2}}",
+            "checkpoints.every: must be a multiple of 2 steps, in which TRL reuses its completions (bad.yaml:4:22)",
+        ),
+    ],
+)
+def test_arguments_that_would_fail_or_mislead_later_are_refused_before_training(burnish, lines, message):
+    burnish.write("bad.yaml", SFT.replace("experiment: sft\n", "").lstrip() + lines + "\n")
+    done = burnish("run", "bad.yaml")
+    assert done.returncode == 2
+    assert f"error: {message}\n" in done.stderr
+
+
+def test_config_show_prints_one_section_as_json_too(burnish):
+    file = burnish.toy()
+    assert burnish.json("config", "show", file, "retry") == {
+        "values": {"retry.max_attempts": 3, "retry.backoff_s": 1.0},
+        "origins": {
+            "retry.max_attempts": "default burnish/experiment/config.py:18",
+            "retry.backoff_s": "default burnish/experiment/config.py:19",
+        },
+    }
+    assert burnish.json("config", "show", file, "max_steps", "--static")["values"] == {"max_steps": 20}

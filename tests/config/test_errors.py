@@ -248,8 +248,8 @@ def test_files_that_extend_each_other_are_drawn(problems_in, folder):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("name: x\n", ("missing key 'experiment'", "e.yaml", "name one: burnish components experiments")),
-        ("", ("missing key 'experiment'", "e.yaml", "name one: burnish components experiments")),
+        ("name: x\n", ("missing key 'experiment'", "e.yaml", "")),
+        ("", ("missing key 'experiment'", "e.yaml", "")),
         ("[1]\n", ("a config file holds keys and values", "e.yaml:1:1", "")),
         ("experiment: dmeo\n", ("no experiments component is called 'dmeo'", "e.yaml:1:13", "did you mean demo?")),
     ],
@@ -325,3 +325,22 @@ def test_unknown_flag_of_a_plain_command_is_told(told):
     assert told(lambda: resolve_flags(RunConfig, ["--retry.max_attemps=2"], lookup=config_of)) == [
         ("unknown key 'retry.max_attemps'", "flag --retry.max_attemps", "did you mean --retry.max_attempts?")
     ]
+
+
+def test_key_of_a_component_that_another_file_replaced_is_told_how_to_drop_it(tmp_path, monkeypatch):
+    from burnish.config import resolve
+    from burnish.core.errors import ConfigError
+    from burnish.core.paths import Project
+    from burnish.experiment.registry import config_of
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "low.yaml").write_text(
+        "experiment: sft\nmodel: {name: pretrained, path: x}\ndata: {name: reasoning-gym, family: f}\n"
+    )
+    (tmp_path / "high.yaml").write_text("extends: low.yaml\nmodel: {name: tiny-llama}\n")
+    project = Project(tmp_path, tmp_path, tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        resolve(tmp_path / "high.yaml", lookup=config_of, project=project, environ={})
+    (problem,) = caught.value.problems
+    assert str(problem) == "unknown key 'model.path' (low.yaml:2:27)"
+    assert problem.hint == "it was set for 'pretrained'; to replace the whole section write 'model!:'"

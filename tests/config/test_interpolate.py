@@ -79,7 +79,7 @@ def test_reference_that_leads_nowhere_is_told_once(text, message, origin, hint):
 
 
 def test_run_reference_becomes_a_path_and_lineage():
-    reference = RunReference("/runs/x/checkpoints/7", "x", 7, "abc")
+    reference = RunReference("/runs/x/checkpoints/7", "x", 7, "abc", "${run:sft@best}")
     asked = []
 
     def find_run(text):

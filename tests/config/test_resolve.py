@@ -172,7 +172,7 @@ def test_resolving_twice_for_machines_keeps_the_first(compose):
 
 
 def test_run_reference_is_lineage(compose):
-    reference = RunReference("/runs/x/checkpoints/7", "x", 7, "abc")
+    reference = RunReference("/runs/x/checkpoints/7", "x", 7, "abc", "${run:sft@best}")
     resolved = compose("name: ${run:sft@best}", find_run=lambda text: reference)
     assert (resolved.values["name"], resolved.lineage) == (reference.path, {"name": reference})
 

@@ -44,10 +44,16 @@ def test_history_is_kept_for_values_that_displaced_others(compose, snapshot):
 
 
 def test_lineage_is_kept(compose, snapshot):
-    reference = RunReference("/runs/x/checkpoints/7", "x", 7, "abc")
+    reference = RunReference("/runs/x/checkpoints/7", "x", 7, "abc", "${run:sft@best}")
     _, kept = snapshot(compose("name: ${run:sft@best}", find_run=lambda text: reference))
     assert kept["lineage"] == {
-        "name": {"path": "/runs/x/checkpoints/7", "run": "x", "step": 7, "manifest_sha256": "abc"}
+        "name": {
+            "path": "/runs/x/checkpoints/7",
+            "run": "x",
+            "step": 7,
+            "manifest_sha256": "abc",
+            "written": "${run:sft@best}",
+        }
     }
 
 

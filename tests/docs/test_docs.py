@@ -159,8 +159,9 @@ class Folder:
 
     def _diff(self, block: Block) -> None:
         assert (self.root / block.file).is_file(), f"{block.place}: no file {block.file!r} before it on the page"
-        (self.root / ".block.diff").write_text(block.body)
-        done = self.shell(f"patch --fuzz=0 {block.file} .block.diff && rm .block.diff")
+        head = f"--- a/{block.file}\n+++ b/{block.file}\n"
+        (self.root / ".block.diff").write_text(head + block.body)
+        done = self.shell("git apply .block.diff && rm .block.diff")
         assert done.returncode == 0, f"{block.place}:\n{done.stdout}"
 
     def _text(self, block: Block) -> None:

@@ -145,3 +145,91 @@ def test_a_base_experiment_says_which_hook_it_lacks(burnish):
     done = burnish("run", "bare.yaml")
     assert done.returncode == 1
     assert "Bare has no method 'batch', and no 'train' of its own" in done.stderr
+
+
+SECRETIVE = """
+from burnish.experiment import Experiment, LoopConfig
+
+class SecretiveConfig(LoopConfig):
+    api_key: str = ""
+    greeting: str = ""
+    eos_token: str = ""
+
+class Secretive(Experiment[int]):
+    Config = SecretiveConfig
+
+    def build_model(self):
+        config = self.config
+        assert config.api_key == "planted-key-77", "the child got the mask"
+        assert config.greeting == "pre_environ-secret-88_post"
+        assert config.eos_token == "<eos>"
+
+    def train(self):
+        pass
+"""
+
+
+def test_credentials_reach_the_training_process_and_no_byte_on_disk(burnish):
+    burnish.write("secretive.py", SECRETIVE)
+    burnish.write("s.yaml", "experiment: secretive:Secretive\ngreeting: pre_${env:MY_TOKEN}_post\neos_token: <eos>\n")
+    burnish.environ["MY_TOKEN"] = "environ-secret-88"
+    done = burnish("run", "s.yaml", "--api_key", "planted-key-77")
+    assert done.returncode == 0, done.stderr
+    written = b"".join(path.read_bytes() for path in burnish.runs.rglob("*") if path.is_file())
+    for secret in ("planted-key-77", "environ-secret-88"):
+        assert secret.encode() not in written
+        assert secret not in done.stdout + done.stderr
+    assert b"<eos>" in written
+
+
+def test_a_resume_that_lacks_its_credentials_is_refused_rather_than_trained_on_the_mask(burnish):
+    burnish.write("secretive.py", SECRETIVE.replace('"planted-key-77"', '"another"'))
+    burnish.write("s.yaml", "experiment: secretive:Secretive\n")
+    assert burnish("run", "s.yaml", "--api_key", "planted-key-77").returncode == 1
+    done = burnish("run", "--resume", str(only(burnish)["id"]))
+    assert done.returncode == 1
+    assert "api_key was a credential, which is not kept on disk" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "class Shut(Experiment[int]):\n    build_model = None\n"
+            "    def __init__(self, config, run):\n        raise OSError('shut')",
+            "OSError: shut",
+        ),
+        ("import sys\nsys.exit(4)", "SystemExit: 4"),
+        ("x = undefined", "NameError: name 'undefined' is not defined, at mine.py:2"),
+    ],
+)
+@pytest.mark.parametrize("flags", [[], ["--debug"]])
+def test_a_broken_module_of_the_user_is_the_users_error_and_leaves_no_run_open(burnish, text, told, flags):
+    burnish.write("mine.py", f"from burnish.experiment import Experiment\n{text}\n")
+    burnish.write("mine.yaml", "experiment: mine:Shut\n")
+    done = burnish("run", *flags, "mine.yaml")
+    assert done.returncode in (1, 2)
+    assert told in done.stderr
+    assert "bug in Burnish" not in done.stderr
+    assert all(record["state"] == "failed" for record in burnish.records())
+
+
+def test_a_debug_run_is_not_what_other_runs_start_from(burnish):
+    file = burnish.toy(keep_state=True, max_steps=3)
+    assert burnish("run", file).returncode == 0
+    real = str(only(burnish)["name"])
+    assert burnish("run", "--debug", file).returncode == 0
+    burnish.write("next.yaml", "experiment: toy:Toy\nfail_in: ${run:toy@last}\n")
+    assert real in burnish.json("config", "show", "next.yaml", "fail_in")["values"]["fail_in"]
+    assert "toy (debug)" in burnish("ls").stdout
+
+
+def test_debug_of_an_experiment_without_a_number_of_steps_works(burnish):
+    burnish.write(
+        "free.py",
+        "from burnish.experiment import Experiment, ExperimentConfig\n\nclass Free(Experiment[int]):\n"
+        "    Config = ExperimentConfig\n    def build_model(self):\n        pass\n    def train(self):\n        pass\n",
+    )
+    burnish.write("free.yaml", "experiment: free:Free\n")
+    assert burnish("run", "--debug", "free.yaml").returncode == 0
+    assert burnish("run", "--debug", "--", "no-such-program").returncode == 2

@@ -44,3 +44,30 @@ def test_a_component_can_be_named_as_module_and_object():
 def test_a_module_without_the_object_is_told():
     with pytest.raises(ComponentError, match="module math has no 'squareroot'"):
         registry.load("rewards", "math:squareroot")
+
+
+def test_a_plain_reward_function_takes_a_weight():
+    assert registry.config_of("rewards", "math:sqrt")(name="math:sqrt", weight=0.5).weight == 0.5
+
+
+def test_an_experiment_must_be_a_subclass():
+    with pytest.raises(ComponentError, match="experiments component 'math:sqrt' is no subclass of burnish.Experiment"):
+        registry.find("experiments", "math:sqrt")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("x = undefined\n", "NameError: name 'undefined' is not defined, at {name}.py:1"),
+        ("a = 1\nb = (\n", "SyntaxError: '(' was never closed ({name}.py, line 2), at {name}.py:2"),
+        ("import no_such_module_here\n", "No module named 'no_such_module_here'"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_told_with_its_line(tmp_path, monkeypatch, request, text, reason):
+    name = f"broken_{abs(hash(request.node.name)) % 10**6}"
+    (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", list(__import__("sys").path))
+    with pytest.raises(ComponentError) as caught:
+        registry.find("models", f"{name}:X")
+    assert str(caught.value) == f"models component '{name}:X' cannot be imported: " + reason.format(name=name)

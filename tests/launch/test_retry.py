@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from burnish.launch.retry import EX_TEMPFAIL, Exit, RetryPolicy, describe, final_state
+from burnish.launch.retry import EXIT_RESUME_ME, Exit, RetryPolicy, describe, final_state
 
 KILLED = Exit(-9)
 RAISED = Exit(1, "failed", "train: RuntimeError: shapes differ")
@@ -17,8 +17,8 @@ RAISED = Exit(1, "failed", "train: RuntimeError: shapes differ")
         (KILLED, 2, False, 2.0),
         (KILLED, 3, False, None),
         (KILLED, 1, True, None),
-        (Exit(EX_TEMPFAIL, "stopped"), 1, False, 1.0),
-        (Exit(EX_TEMPFAIL, "stopped"), 1, True, None),
+        (Exit(EXIT_RESUME_ME, "stopped"), 1, False, 1.0),
+        (Exit(EXIT_RESUME_ME, "stopped"), 1, True, None),
         (RAISED, 1, False, None),
         (Exit(0, "finished"), 1, False, None),
         (Exit(None), 1, False, None),
@@ -45,7 +45,7 @@ def test_the_wait_grows_but_stays_bounded(attempts, most):
         (Exit(3), False, False, "failed"),
         (Exit(-9), False, True, "failed"),
         (Exit(-9), True, True, "stopped"),
-        (Exit(EX_TEMPFAIL, "stopped"), False, True, "stopped"),
+        (Exit(EXIT_RESUME_ME, "stopped"), False, True, "stopped"),
         (Exit(0, "finished"), True, True, "finished"),
         (Exit(None), False, True, "lost"),
         (Exit(None, "finished"), False, True, "finished"),
@@ -64,7 +64,7 @@ def test_final_state(ended, asked, needs_end, state):
         (Exit(-63), "killed by signal 63", 191),
         (RAISED, "train: RuntimeError: shapes differ", 1),
         (Exit(4), "exit code 4", 4),
-        (Exit(EX_TEMPFAIL, "stopped"), "stopped on request after saving", 75),
+        (Exit(EXIT_RESUME_ME, "stopped"), "stopped on request after saving", 75),
         (Exit(0, "finished"), "finished", 0),
         (Exit(None), "its end was not seen", 1),
     ],

@@ -248,3 +248,126 @@ def test_many_commands_at_once_agree_on_an_orphan(count, eventually):
     eventually(lambda: count.records()[0]["state"] == "finished", "the record is complete")
     assert count.records()[0]["summary"]["loss"]["count"] == 150
     assert len(count.records()[0]["attempts"]) == 1
+
+
+def test_a_retry_is_announced_even_when_the_command_logs_nothing(burnish):
+    kill_me = "import os, time; time.sleep(0.3); os.kill(os.getpid(), 9)"
+    done = burnish("run", "--retry.max_attempts", "2", "--retry.backoff_s", "0", *python("-c", kill_me))
+    assert "attempt 1 killed by SIGKILL; attempt 2 goes on" in done.stderr
+
+
+def test_a_script_that_names_its_config_under_a_supervisor_has_it_in_the_run(burnish):
+    burnish.write("named.py", "import burnish\nburnish.start_run(config={'lr': 0.1, 'api_key': 'hush-hush'})\n")
+    assert burnish("run", *python("named.py")).returncode == 0
+    text = next(burnish.runs.glob("*/config.yaml")).read_text()
+    assert '"lr": 0.1' in text
+    assert "hush-hush" not in text
+
+
+def test_a_failed_command_shows_its_output_once_and_a_reason_of_one_line(burnish):
+    burnish.write("loud.py", "import burnish\nburnish.start_run()\nraise ValueError('first\\nsecond')\n")
+    done = burnish("run", *python("loud.py"))
+    assert done.stderr.count("ValueError: first\nsecond") == 1
+    assert burnish.records()[0]["reason"] == "exit code 1" or burnish.records()[0]["reason"] == "ValueError: first"
+
+
+def test_a_journal_that_vanishes_does_not_end_the_supervisor(burnish):
+    burnish.write(
+        "ghost.py",
+        "import os, burnish\nrun = burnish.start_run()\nfor n in range(3000):\n"
+        "    path = run.paths.journals / f'0-{n + 1}-1.journal'\n    path.touch()\n    path.unlink()\n"
+        "run.log({'x': 1.0})\n",
+    )
+    done = burnish("run", *python("ghost.py"))
+    assert done.returncode == 0, done.stderr
+    assert burnish.records()[0]["state"] == "finished"
+
+
+def test_a_run_that_was_never_started_is_lost_and_says_so(count):
+    from burnish.core.paths import find_project
+    from burnish.launch import RetryPolicy
+    from burnish.launch.prepare import RunPlan, prepare_run
+
+    plan = RunPlan("slow", ("slow",), ("true",), RetryPolicy())
+    prepare_run(plan, find_project(count.root), environ=count.environ).lock.release()
+    count("ls")
+    (record,) = count.records()
+    assert (record["state"], record["reason"]) == ("lost", "it was never started")
+
+
+def test_a_damaged_record_stops_no_other_run(count):
+    assert count("run", *python("count.py", "3", "0")).returncode == 0
+    bad = count.runs / "20260101_bad_zzzz"
+    bad.mkdir()
+    (bad / "run.json").write_text('{"state": "running", "attempts": {"a": 1}, "summary": {"eval/x": {"last": 1}}}')
+    done = count("ls")
+    assert done.returncode == 0, done.stderr
+    assert "zzzz" in done.stdout
+    assert len(count.json("ls")["runs"]) == 2
+
+
+def test_a_process_of_another_namespace_is_not_judged_from_here(count, eventually):
+    import json
+
+    running = count.start("run", *python("count.py", "200", "0.02"))
+    eventually(lambda: has_step(count, 3), "training has begun")
+    running.kill()
+    running.communicate()
+    state = next(count.runs.glob("*/run.json"))
+    record = json.loads(state.read_text())
+    record["attempts"][0]["process"]["namespace"] = "pid:[1]"
+    state.write_text(json.dumps(record))
+    assert count("ls").stderr == ""
+    assert count.records()[0]["state"] == "running"
+    kill_pid = record["attempts"][0]["process"]["pid"]
+    os.killpg(kill_pid, signal.SIGKILL)
+
+
+def test_a_command_that_held_a_credential_is_not_resumed_with_the_mask(burnish):
+    burnish("run", *python("-c", "raise SystemExit(1)", "--api-key", "planted-zz8"))
+    run_id = str(burnish.records()[0]["id"])
+    done = burnish("run", "--resume", run_id)
+    assert done.returncode == 1
+    assert "held a credential, which was not kept" in done.stderr
+    assert burnish("run", "--resume", run_id, "--max_steps", "3").returncode == 2
+
+
+def test_a_kill_inside_a_shell_is_tried_again(burnish):
+    burnish.write("train.sh", f"{__import__('sys').executable} -c 'import os; os.kill(os.getpid(), 9)'\nexit $?\n")
+    done = burnish("run", "--retry.max_attempts", "2", "--retry.backoff_s", "0", "--", "bash", "train.sh")
+    assert done.returncode == 137
+    assert len(burnish.records()[0]["attempts"]) == 2
+
+
+def test_an_end_that_a_child_process_wrote_is_not_the_runs(burnish):
+    burnish.write(
+        "par.py",
+        "import burnish, subprocess, sys\nrun = burnish.start_run()\n"
+        "child = \"import burnish; burnish.log({'loss': 9.0}, 2); raise ValueError('child broke')\"\n"
+        "subprocess.run([sys.executable, '-c', child])\n"
+        "for step in range(8):\n    run.log({'loss': float(step)}, step)\n",
+    )
+    assert burnish("run", *python("par.py")).returncode == 0
+    (record,) = burnish.records()
+    assert (record["state"], record["reason"], record["step"]) == ("finished", "finished", 7)
+    assert record["summary"]["loss"]["last"] == 7.0
+
+
+def test_quiet_still_tells_a_failure(burnish):
+    done = burnish("run", "--quiet", "--", "sh", "-c", "echo boom; exit 3")
+    assert done.returncode == 3
+    assert "boom" in done.stderr
+    assert "exit code 3" in done.stderr
+    assert burnish("run", "--quiet", "--", "true").stderr.startswith("warning: no git") is True
+
+
+def test_output_without_a_last_newline_and_bytes_that_are_no_text_are_kept(burnish):
+    assert burnish("run", "--", "sh", "-c", "printf 'one\\nlast'").returncode == 0
+    assert burnish("logs", str(burnish.records()[0]["id"])).stdout == "one\nlast\n"
+    import subprocess
+
+    done = subprocess.run(
+        [*burnish.argv("run", "--"), "echo", b"\xff"], cwd=burnish.root, env=burnish.environ, check=False
+    )
+    assert done.returncode == 0
+    assert len(burnish.records()) == 2

@@ -204,7 +204,8 @@ def test_card_shows_the_masked_command_and_only_known_variables(plain):
     assert card["command"][-5:] == ["--api-key", "***", "--hub-token=***", "db://me:***@host/x", "***"]
     assert card["environment"]["NCCL_DEBUG"] == "INFO"
     assert not {"SHOPPING", "MY_SERVICE_TOKEN", "LLM_API_KEY", "PATH", "HOME"} & card["environment"].keys()
-    assert card["reported"] == {"device": "cpu"}
+    assert card["reported"].pop("device") == "cpu"
+    assert card["reported"] == {"python": sys.version.split()[0], "executable": sys.executable}
     assert card["packages"]["msgspec"]
 
 
@@ -235,7 +236,7 @@ run = burnish.start_run()
 run.log({"x": 1.0})
 while not run.paths.card.exists():  # then the keeper is at work
     time.sleep(0.01)
-(keeper,) = psutil.Process().children()
+(keeper,) = [p for p in psutil.process_iter(["cmdline"]) if str(run.paths.root) in (p.info["cmdline"] or [])]
 keeper.send_signal(signal.SIGSTOP)
 print(keeper.pid, flush=True)
 """

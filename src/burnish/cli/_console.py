@@ -7,12 +7,13 @@ import math
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from burnish.core.clock import duration
 from burnish.core.errors import BurnishError, ConfigError, Problem
 from burnish.core.files import read_json
 from burnish.core.paths import Project, RunPaths
+from burnish.journal.record import RunRecord
 from burnish.launch import Progress, adopt_orphans
 
 _STATUS_EVERY_S = 0.2
@@ -82,14 +83,20 @@ def adopt(project: Project) -> None:
             err(f"run {run_id}: its supervisor had died; record completed, state {adoption.outcome}")
 
 
-def show_end(paths: RunPaths, state: str) -> None:
-    """Say how a run ended, with the last lines that it printed if it went wrong."""
+def record_json(record: RunRecord) -> RunRecord:
+    """Return a run's record as `--json` prints it: `attempts` is their number, `attempt_list` the attempts."""
+    attempts = record.get("attempts")
+    return {**record, "attempts": len(attempts) if isinstance(attempts, list) else 0, "attempt_list": attempts}
+
+
+def show_end(paths: RunPaths, state: str, *, with_output: bool) -> None:
+    """Say how a run ended, with the last lines that it printed if it went wrong and they were not shown yet."""
     record = read_json(paths.state)
     run_id = paths.name.rsplit("_", 1)[-1]
     if state == "finished":
         err(f"run {run_id} finished; see burnish show {run_id}")
         return
-    if state == "failed":
+    if state == "failed" and with_output:
         for line in _tail(paths):
             err(f"  | {line}")
     err(f"{_paint(f'run {run_id} {state}:', '31;1')} {record.get('reason')}")
@@ -162,9 +169,8 @@ def status_text(name: str, progress: Progress, *, bar: bool) -> str:
         done = round(_BAR * min(1.0, progress.step / progress.total))
         drawn = f"{'━' * done}{'╌' * (_BAR - done)} " if bar else "step "
         parts[1] = f"{drawn}{progress.step}/{progress.total}"
-    loss = next((k for k in ("train/loss", "loss") if k in progress.latest), None)
-    if loss:
-        parts.append(f"{loss} {progress.latest[loss]:.4g}")
+    if (loss := training_loss(progress.latest)) is not None:
+        parts.append(f"loss {loss:.4g}")
     if progress.steps_per_s:
         parts.append(f"{progress.steps_per_s:.2f} steps/s")
     if progress.left_s is not None:
@@ -172,6 +178,11 @@ def status_text(name: str, progress: Progress, *, bar: bool) -> str:
     if progress.attempt > 1:
         parts.append(f"attempt {progress.attempt}")
     return "  ".join(parts)
+
+
+def training_loss(latest: Mapping[str, float]) -> float | None:
+    """Return the last training loss, under either of the names that it usually has."""
+    return next((latest[name] for name in ("train/loss", "loss") if name in latest), None)
 
 
 def _raw(text: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from burnish.cli import _console
-from burnish.config.layer import leaves, plain
+from burnish.config.layer import Plain, leaves, plain
 from burnish.config.snapshot import dump_yaml, flat, redact
 from burnish.core.errors import UsageError
 from burnish.core.nearest import nearest_path
@@ -44,47 +44,61 @@ def _show_static(file: Path, key: str, *, origins: bool, as_json: bool) -> None:
     from burnish.config.resolve import load_static
 
     tree = load_static(file)
-    masker = Masker.from_environment(os.environ)
     values = plain(tree)
     assert isinstance(values, dict)
-    values = redact(values, masker)
+    shown = redact(values, Masker.from_environment(os.environ))
     places = {path: str(node.origin) for path, node in leaves(tree) if path}
-    if as_json:
-        _console.out_json({"values": values, "origins": places})
-        return
-    if not origins:
-        _console.out(dump_yaml(values).rstrip())
-        return
-    for path, value in flat(values):
-        if path == key or path.startswith(f"{key}.") or not key:
-            _line(path, value, places.get(path, str(tree.origin)))
+    _show(file, key, shown, places, {}, origins=origins, as_json=as_json)
 
 
 def _show_resolved(file: Path, key: str, flags: list[str], *, origins: bool, as_json: bool) -> None:
     from burnish.core.hardware import read_machine
     from burnish.experiment.submit import resolve_experiment
 
-    project = find_project()
     masker = Masker.from_environment(os.environ)
-    resolved = resolve_experiment(file, flags, project, os.environ).on_machine(read_machine())
+    resolved = resolve_experiment(file, flags, find_project(), os.environ).on_machine(read_machine())
     values = redact(resolved.values, masker)
-    chosen = {p: v for p, v in flat(values) if not key or p == key or p.startswith(f"{key}.")}
-    if not chosen:
-        best = nearest_path(key, resolved.origins)
-        raise UsageError(f"no key {key!r} in {file}", hint=f"did you mean {best}?" if best else "")
-    if as_json:
-        places = {path: masker.text(str(origin)) for path, origin in resolved.origins.items()}
+    places = {path: masker.text(str(origin)) for path, origin in resolved.origins.items()}
+    if as_json and not key:
         _console.out_json({"values": values, "origins": places, "hash": resolved.hash, "group": resolved.group})
         return
-    if not origins:
-        _console.out(dump_yaml(values).rstrip() if not key else dump_yaml(chosen).rstrip())
-        return
-    for path, value in chosen.items():
-        origin = resolved.origins.get(path)
-        _line(path, value, masker.text(str(origin)))
-        for lost, where in resolved.history(path)[1:]:
-            shown = MASK if is_secret_name(path) else lost
-            _console.out(f"{'':<{_KEY_WIDTH}}   beat {_compact(shown)}  ({masker.text(str(where))})")
+    beaten = {
+        path: [(MASK if is_secret_name(path) else value, masker.text(str(where))) for value, where in given]
+        for path in places
+        if (given := resolved.history(path)[1:])
+    }
+    _show(file, key, values, places, beaten, origins=origins, as_json=as_json)
+
+
+def _show(
+    file: Path,
+    key: str,
+    values: dict[str, Plain],
+    places: dict[str, str],
+    beaten: dict[str, list[tuple[Plain, str]]],
+    *,
+    origins: bool,
+    as_json: bool,
+) -> None:
+    """Print the values under a key, of all where it is empty; `beaten` holds what each winner displaced."""
+    chosen = {path: value for path, value in flat(values) if _is_under(path, key)}
+    if not chosen and key:
+        best = nearest_path(key, places)
+        raise UsageError(f"no key {key!r} in {file}", hint=f"did you mean {best}?" if best else "")
+    if as_json:
+        kept = {path: place for path, place in places.items() if _is_under(path, key)}
+        _console.out_json({"values": chosen if key else values, "origins": kept})
+    elif not origins:
+        _console.out(dump_yaml(chosen if key else values).rstrip())
+    else:
+        for path, value in chosen.items():
+            _line(path, value, places.get(path, str(file)))
+            for lost, where in beaten.get(path, []):
+                _console.out(f"{'':<{_KEY_WIDTH}}   beat {_compact(lost)}  ({where})")
+
+
+def _is_under(path: str, key: str) -> bool:
+    return not key or path == key or path.startswith(f"{key}.")
 
 
 def _line(path: str, value: object, origin: str) -> None:

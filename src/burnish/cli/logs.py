@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
 
 from burnish.cli import _console
-from burnish.core.files import read_json
 from burnish.core.paths import RunPaths, find_project
 from burnish.journal import Kind, Record, Row
 from burnish.journal.index import find_run
 from burnish.journal.reader import RunReader
+from burnish.journal.record import read_record
 from burnish.launch.retry import LIVE_STATES
 
 _POLL_S = 0.3
@@ -30,34 +31,44 @@ def command(run: str, follow: bool, journal: bool, as_json: bool) -> None:
     project = find_project()
     _console.adopt(project)
     paths = find_run(project.runs, run)
-    source = _journal(paths) if journal else _console_log(paths, as_json=as_json)
+    if not journal and not paths.console.exists():
+        _console.err("it was started without `burnish run`, so what it printed was not kept; see --journal")
+
+    def has_ended() -> bool:
+        return read_record(paths).get("state") not in LIVE_STATES
+
+    source = _journal(paths) if journal else _console_log(paths, has_ended, as_json=as_json)
     for line in source:
         if line is None:  # the end, for now
-            if not follow or read_json(paths.state).get("state") not in LIVE_STATES:
+            if not follow or has_ended():
                 break
             time.sleep(_POLL_S)
         else:
             _console.out(line)
 
 
-def _console_log(paths: RunPaths, *, as_json: bool) -> Iterator[str | None]:
-    offset = 0
+def _console_log(paths: RunPaths, has_ended: Callable[[], bool], *, as_json: bool) -> Iterator[str | None]:
+    decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+    offset, rest = 0, ""
     while True:
-        text, offset = _read_from(paths.console, offset)
-        for line in text.splitlines():
+        over = has_ended()  # asked before reading: what was printed before the end is then read whole
+        fresh = _read_from(paths.console, offset)
+        offset += len(fresh)
+        *lines, rest = (rest + decode(fresh)).split("\n")
+        if over and rest:
+            lines, rest = [*lines, rest], ""
+        for line in lines:
             yield json.dumps({"line": line}, ensure_ascii=False) if as_json else line
         yield None
 
 
-def _read_from(path: Path, offset: int) -> tuple[str, int]:
+def _read_from(path: Path, offset: int) -> bytes:
     try:
         with path.open("rb") as file:
             file.seek(offset)
-            fresh = file.read()
+            return file.read()
     except FileNotFoundError:
-        return "", offset
-    whole = fresh[: fresh.rfind(b"\n") + 1] or b""
-    return whole.decode(errors="replace"), offset + len(whole)
+        return b""
 
 
 def _journal(paths: RunPaths) -> Iterator[str | None]:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
+from typing import get_args
 
 import click
 
 from burnish.cli import _console
 from burnish.core.clock import duration
 from burnish.core.paths import find_project
-from burnish.journal.index import RunIndex, RunRecord
-from burnish.launch.retry import LIVE_STATES
+from burnish.journal.index import RunIndex
+from burnish.journal.record import RunRecord
+from burnish.launch.retry import LIVE_STATES, State
 
 
 @click.command(short_help="List runs, newest first.")
 @click.option("-n", "--limit", type=click.IntRange(1), help="Only the newest N.")
-@click.option("--state", "states", multiple=True, help="Only runs in this state; may be given again.")
+@click.option(
+    "--state", "states", multiple=True, type=click.Choice(get_args(State)), help="Only these; may be given again."
+)
 @click.option("--json", "as_json", is_flag=True, help='Print {"runs": […]}.')
 def command(limit: int | None, states: tuple[str, ...], as_json: bool) -> None:
     """List the runs of this project, newest first."""
@@ -24,7 +28,7 @@ def command(limit: int | None, states: tuple[str, ...], as_json: bool) -> None:
     records = [r for r in RunIndex(project.runs).records() if not states or r.get("state") in states]
     records = records[:limit]
     if as_json:
-        _console.out_json({"runs": [_as_json(record) for record in records]})
+        _console.out_json({"runs": [_console.record_json(record) for record in records]})
         return
     if not records:
         _console.err(f"no runs in {project.runs}; start one: burnish run experiments/sft.yaml")
@@ -33,22 +37,16 @@ def command(limit: int | None, states: tuple[str, ...], as_json: bool) -> None:
     _console.table(columns, [_row(record) for record in records], right=(3, 4, 5, 7))
 
 
-def _as_json(record: RunRecord) -> RunRecord:
-    attempts = record.get("attempts")
-    number = len(attempts) if isinstance(attempts, list) else 0
-    return {**record, "attempts": number, "attempt_list": attempts}
-
-
 def _row(record: RunRecord) -> tuple[str, ...]:
     summary = record.get("summary")
     shown = summary if isinstance(summary, dict) else {}
     latest = record.get("latest")
-    loss = (latest if isinstance(latest, dict) else {}).get("train/loss")
+    loss = _console.training_loss(latest if isinstance(latest, dict) else {})
     attempts = record.get("attempts")
     total, step = record.get("total_steps"), record.get("step")
     return (
         str(record.get("id")),
-        str(record.get("experiment")),
+        f"{record.get('experiment')}{' (debug)' if record.get('debug') else ''}",
         str(record.get("state")),
         str(len(attempts) if isinstance(attempts, list) else 0),
         f"{step}/{total}" if total else str(step),

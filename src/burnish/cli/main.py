@@ -84,9 +84,13 @@ def _failed(error: Exception, words: list[str]) -> int:
     from burnish.core.errors import BurnishError, UsageError
 
     as_json = "--json" in words[: words.index("--")] if "--" in words else "--json" in words
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        _console.err(error.format_message())
+        return UsageError.exit_code
     if isinstance(error, click.ClickException):
         where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "burnish"
-        error = UsageError(error.format_message(), hint=f"see {where} --help")
+        text = error.format_message()
+        error = UsageError(text[:1].lower() + text[1:].rstrip("."), hint=f"see {where} --help")
     if isinstance(error, BurnishError):
         _console.show_error(error, as_json=as_json)
         return error.exit_code

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import codecs
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from burnish.cli import _console
 from burnish.core.errors import UsageError
-from burnish.core.files import read_json
 from burnish.core.paths import Project, RunPaths, find_project
-from burnish.journal.index import find_run
+from burnish.core.processes import ProcessIdentity
+from burnish.journal.record import read_record
 from burnish.launch import Progress
+
+if TYPE_CHECKING:
+    from burnish.launch.prepare import PreparedRun
 
 _CONFIG_SUFFIXES = (".yaml", ".yml", ".toml")
 
@@ -41,7 +45,7 @@ class _RunCommand(click.Command):
 def command(
     ctx: click.Context, words: tuple[str, ...], debug: bool, resume: str | None, quiet: bool, as_json: bool
 ) -> int:
-    r"""Run an experiment file, or any command, under supervision.
+    """Run an experiment file, or any command, under supervision.
 
     \b
     burnish run experiments/sft.yaml --training.learning_rate 1e-4
@@ -50,25 +54,31 @@ def command(
 
     A killed training process is started again and resumes from its newest checkpoint. Ctrl-C once stops after
     the step and saves; twice, at once. The exit code is the training process's own.
-    """
+    """  # noqa: D301  \b is click's mark for lines to keep apart
     project = find_project()
     _console.adopt(project)
     argv = ctx.meta["command"]
     if resume:
-        return _resume(project, resume, quiet=quiet, as_json=as_json)
+        if words or argv is not None or debug:
+            raise UsageError("--resume takes a run and nothing else", hint=f"burnish run --resume {resume}")
+        return _supervise(_prepare_resume(project, resume), quiet=quiet, as_json=as_json)
     if argv is not None:
         return _run_command(project, list(words), argv, debug=debug, quiet=quiet, as_json=as_json)
     return _run_experiment(project, list(words), debug=debug, quiet=quiet, as_json=as_json)
 
 
+def _prepare_resume(project: Project, selector: str) -> PreparedRun:
+    from burnish.experiment.submit import prepare_resume
+
+    return prepare_resume(selector, project)
+
+
 def _run_experiment(project: Project, words: list[str], *, debug: bool, quiet: bool, as_json: bool) -> int:
-    from burnish.experiment.submit import CHILD, prepare_experiment
+    from burnish.experiment.submit import prepare_experiment
 
     file, flags = _split(words)
     prepared = prepare_experiment(file, flags, project, os.environ, one_step=debug)
-    if debug:
-        return _in_foreground(prepared.paths, prepared.warnings)
-    return _supervise(prepared.paths, [sys.executable, *CHILD], prepared.warnings, quiet=quiet, as_json=as_json)
+    return _in_foreground(prepared) if debug else _supervise(prepared, quiet=quiet, as_json=as_json)
 
 
 def _run_command(
@@ -79,92 +89,100 @@ def _run_command(
     if not argv:
         raise UsageError("no command after --", hint="burnish run -- python train.py")
     if debug:
-        os.execvp(argv[0], argv)
-    prepared = prepare_command(argv, flags, project, os.environ)
-    follow = None if quiet else _Follow(prepared.paths)
-    return _supervise(prepared.paths, argv, prepared.warnings, quiet=quiet, as_json=as_json, follow=follow)
+        try:
+            os.execvp(argv[0], argv)
+        except OSError as error:
+            raise UsageError(f"cannot start {argv[0]!r}: {error.strerror}") from error
+    return _supervise(prepare_command(argv, flags, project, os.environ), quiet=quiet, as_json=as_json)
 
 
-def _resume(project: Project, selector: str, *, quiet: bool, as_json: bool) -> int:
-    from burnish.experiment.submit import command_to_resume
-
-    paths = find_run(project.runs, selector)
-    return _supervise(paths, command_to_resume(paths), (), quiet=quiet, as_json=as_json)
-
-
-def _supervise(
-    paths: RunPaths,
-    argv: list[str],
-    warnings: tuple[str, ...],
-    *,
-    quiet: bool,
-    as_json: bool,
-    follow: Callable[[], None] | None = None,
-) -> int:
+def _supervise(prepared: PreparedRun, *, quiet: bool, as_json: bool) -> int:
     from burnish.experiment.submit import supervise
 
-    for warning in warnings:
-        _console.warn(warning)
-    run_id = paths.name.rsplit("_", 1)[-1]
-    if not quiet:
-        _console.err(f"run {paths.name}")
-    status = _console.StatusLine(run_id)
-    seen_attempt = 1
-    seen_stop = False
-
-    def on_progress(progress: Progress) -> None:
-        nonlocal seen_attempt, seen_stop
-        if quiet:
-            return
-        if progress.stop_signals and not seen_stop:
-            seen_stop = True
-            status.clear()
-            _console.err(f"{run_id}  stopping after this step; Ctrl-C again to stop at once")
-        if follow is not None:
-            status.clear()
-            follow()
-        if progress.attempt != seen_attempt:
-            seen_attempt = progress.attempt
-            status.clear()
-            _console.err(_retry_line(paths, run_id, seen_attempt))
-        status(progress)
-
-    result = supervise(paths, argv, on_progress, os.environ)
-    if not quiet:
-        status.clear()
-        if follow is not None:
-            follow()
-        _console.show_end(paths, result.state)
+    paths = prepared.paths
+    # What a command prints is why it was run; of an experiment, the status line says more.
+    is_experiment = bool(read_record(paths).get("needs_end_record"))
+    show = _Display(paths, follow=None if is_experiment or quiet else _Follow(paths), quiet=quiet)
+    show.begin(prepared.warnings)
+    result = supervise(prepared, show, os.environ)
+    show.end(result.state)
     if as_json:
-        _console.out_json(read_json(paths.state))
+        _console.out_json(_console.record_json(read_record(paths)))
     return result.exit_code
 
 
+class _Display:
+    """What `burnish run` shows on stderr while a run lives; called with its progress."""
+
+    def __init__(self, paths: RunPaths, *, follow: _Follow | None, quiet: bool) -> None:
+        self._paths = paths
+        self._id = paths.name.rsplit("_", 1)[-1]
+        self._follow = follow
+        self._quiet = quiet
+        self._status = _console.StatusLine(self._id)
+        self._attempt = 0
+        self._told_stop = False
+
+    def begin(self, warnings: tuple[str, ...]) -> None:
+        """Say what runs."""
+        for warning in warnings:
+            _console.warn(warning)
+        if not self._quiet:
+            _console.err(f"run {self._paths.name}")
+
+    def __call__(self, progress: Progress) -> None:
+        """Show what is new."""
+        if self._quiet:
+            return
+        if self._follow is not None:
+            self._follow(self._status.clear)
+        if progress.stop_signals and not self._told_stop:
+            self._told_stop = True
+            self._status.clear()
+            _console.err(f"{self._id}  stopping after this step; Ctrl-C again to stop at once")
+        if self._attempt and progress.attempt != self._attempt:
+            self._status.clear()
+            _console.err(_retry_line(self._paths, self._id, progress.attempt))
+        self._attempt = progress.attempt
+        self._status(progress)
+
+    def end(self, state: str) -> None:
+        """Say how it ended; a failure is told even when nothing else is wanted."""
+        self._status.clear()
+        if self._follow is not None:
+            self._follow(self._status.clear)
+        if not self._quiet or state != "finished":
+            _console.show_end(self._paths, state, with_output=self._follow is None)
+
+
 def _retry_line(paths: RunPaths, run_id: str, attempt: int) -> str:
-    attempts = read_json(paths.state).get("attempts")
+    attempts = read_record(paths).get("attempts")
     before = attempts[attempt - 2] if isinstance(attempts, list) and len(attempts) >= attempt else {}
-    reason = before.get("reason", "ended") if isinstance(before, dict) else "ended"
-    at = f" at step {before['last_step']}" if isinstance(before, dict) and before.get("last_step", -1) >= 0 else ""
-    return f"{run_id}  attempt {attempt - 1} {reason}{at}; attempt {attempt} goes on"
+    at = f" at step {before['last_step']}" if before.get("last_step", -1) >= 0 else ""
+    return f"{run_id}  attempt {attempt - 1} {before.get('reason', 'ended')}{at}; attempt {attempt} goes on"
 
 
-def _in_foreground(paths: RunPaths, warnings: tuple[str, ...]) -> int:
+def _in_foreground(prepared: PreparedRun) -> int:
     """Train in this very process, with its terminal: no supervisor, no retry."""
-    from burnish.core.files import FileLock
     from burnish.experiment.child import main
+    from burnish.experiment.submit import secret_variables
     from burnish.launch.adopt import complete
+    from burnish.launch.recorder import Recorder
     from burnish.track.start import RUN_DIR_VARIABLE
 
-    for warning in warnings:
+    paths = prepared.paths
+    for warning in prepared.warnings:
         _console.warn(warning)
     _console.err(f"run {paths.name} (debug: one step, in the foreground)")
-    os.environ[RUN_DIR_VARIABLE] = str(paths.root)
-    lock = FileLock.try_acquire(paths.lock)
-    assert lock is not None, "a run directory that was made a moment ago is nobody else's"
-    with lock:
-        code = main()
-        complete(paths)
-    return code
+    os.environ |= {RUN_DIR_VARIABLE: str(paths.root), **secret_variables(prepared)}
+    with prepared.lock:
+        recorder = Recorder(paths, {})
+        recorder.attempt_starts()
+        recorder.attempt_runs(ProcessIdentity.of(os.getpid()))
+        try:
+            return main()
+        finally:
+            _console.show_end(paths, complete(paths), with_output=False)
 
 
 def _split(words: list[str]) -> tuple[Path, list[str]]:
@@ -183,7 +201,10 @@ def _split(words: list[str]) -> tuple[Path, list[str]]:
         raise UsageError(
             f"{words[0]!r} is no experiment file", hint=f"to run a command: burnish run -- {' '.join(words)}"
         )
-    raise UsageError("nothing to run", hint="burnish run experiments/sft.yaml, or burnish run -- python train.py")
+    raise UsageError(
+        "nothing to run: no experiment file, and no -- before a command",
+        hint="burnish run experiments/sft.yaml, or burnish run -- python train.py",
+    )
 
 
 class _Follow:
@@ -191,9 +212,11 @@ class _Follow:
 
     def __init__(self, paths: RunPaths) -> None:
         self._path = paths.console
-        self._offset = 0
+        self._offset = self._path.stat().st_size if self._path.exists() else 0
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
 
-    def __call__(self) -> None:
+    def __call__(self, make_room: Callable[[], None]) -> None:
+        """Print what is new; `make_room` removes the status line first."""
         try:
             with self._path.open("rb") as console:
                 console.seek(self._offset)
@@ -202,4 +225,5 @@ class _Follow:
             return
         self._offset += len(fresh)
         if fresh:
-            _console.raw_err(fresh.decode(errors="replace"))
+            make_room()
+            _console.raw_err(self._decode(fresh))

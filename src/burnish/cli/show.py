@@ -7,9 +7,9 @@ import click
 from burnish.checkpoint import CheckpointStore
 from burnish.cli import _console
 from burnish.core.clock import duration, iso
-from burnish.core.files import read_json
 from burnish.core.paths import RunPaths, find_project
-from burnish.journal.index import RunRecord, find_run
+from burnish.journal.index import find_run
+from burnish.journal.record import RunRecord, read_record
 from burnish.track.card import read_card
 
 
@@ -25,13 +25,13 @@ def command(run: str, card: bool, as_json: bool) -> None:
     project = find_project()
     _console.adopt(project)
     paths = find_run(project.runs, run)
-    record = read_json(paths.state)
+    record = read_record(paths)
     checkpoints = [
         {"step": m.step, "size_bytes": m.size_bytes, "metrics": m.metrics}
         for m in CheckpointStore(paths.checkpoints).manifests()
     ]
     if as_json:
-        _console.out_json({"run": record, "card": read_card(paths), "checkpoints": checkpoints})
+        _console.out_json({"run": _console.record_json(record), "card": read_card(paths), "checkpoints": checkpoints})
     elif card:
         _console.out(paths.card.with_suffix(".md").read_text().rstrip())
     else:
@@ -60,7 +60,7 @@ def _show(paths: RunPaths, record: RunRecord, checkpoints: list[dict[str, object
         _console.table(("metric", "now"), [[k, f"{v:.6g}"] for k, v in sorted(latest.items())], right=(1,))
     if checkpoints:
         _console.out("")
-        rows = [[str(c["step"]), f"{_mib(c['size_bytes']):.1f} MiB", _metrics(c["metrics"])] for c in checkpoints]
+        rows = [[str(c["step"]), _size(c["size_bytes"]), _metrics(c["metrics"])] for c in checkpoints]
         _console.table(("checkpoint", "size", "metrics"), rows, right=(0, 1))
 
 
@@ -86,5 +86,6 @@ def _metrics(metrics: object) -> str:
     return ", ".join(f"{key} {value:.4g}" for key, value in found)
 
 
-def _mib(size: object) -> float:
-    return size / 2**20 if isinstance(size, int) else 0.0
+def _size(size: object) -> str:
+    assert isinstance(size, int)
+    return f"{size / 2**20:.1f} MiB" if size >= 2**20 else f"{size / 2**10:.1f} KiB"

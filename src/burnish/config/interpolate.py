@@ -32,12 +32,14 @@ class RunReference:
         run: The full name of the run that it belongs to.
         step: The step of the checkpoint, if it is one.
         manifest_sha256: Hash of the checkpoint's manifest, which holds the hash of each of its files.
+        written: The value as it stands in the config.
     """
 
     path: str
     run: str
     step: int | None = None
     manifest_sha256: str = ""
+    written: str = ""
 
 
 FindRun = Callable[[str], RunReference]
@@ -187,7 +189,7 @@ class _Resolver:
             found = self._find_run(rest)
         except BurnishError as error:
             self._fail(error.message, node, error.hint)
-        self._result.runs[path] = found
+        self._result.runs[path] = replace(found, written=str(node.value))
         return Scalar(found.path, node.origin, found.path)
 
     def _fail(self, message: str, node: Scalar, hint: str = "") -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Sequence as Sequence_
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -110,3 +111,22 @@ def nested(path: str, node: Node) -> Mapping:
 def empty(origin: Origin) -> Mapping:
     """Return a section with nothing in it."""
     return Mapping({}, origin)
+
+
+def replaced(node: Node, path: Sequence_[str], leaf: Node) -> Mapping:
+    """Return a tree with another node at a path that it has."""
+
+    def put(inner: Node, rest: Sequence_[str]) -> Node:
+        if not rest:
+            return leaf
+        key = rest[0]
+        if isinstance(inner, Mapping):
+            return replace(inner, items={**inner.items, key: put(inner.items[key], rest[1:])})
+        assert isinstance(inner, Sequence)
+        items = list(inner.items)
+        items[int(key)] = put(items[int(key)], rest[1:])
+        return replace(inner, items=tuple(items))
+
+    tree = put(node, path)
+    assert isinstance(tree, Mapping)
+    return tree

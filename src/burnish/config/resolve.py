@@ -61,18 +61,24 @@ class Resolved:
 
     @property
     def group(self) -> str:
-        """Names the config without seeds, names and where it is recorded: runs of one group are repeats."""
-        return _digest(_without_seeds({k: v for k, v in self.values.items() if k not in _NOT_IN_GROUP}))
+        """Names the config without seeds, names and where it is recorded: runs of one group are repeats.
+
+        A reference to a run counts as it is written, so that a chain of stages can be repeated.
+        """
+        values: dict[str, Plain] = json.loads(json.dumps(self.values))
+        for path, reference in self.lineage.items():
+            _put(values, path, reference.written)
+        return _digest(_without_seeds({k: v for k, v in values.items() if k not in _NOT_IN_GROUP}))
 
     def history(self, path: str) -> list[tuple[Plain, Origin]]:
         """Return every value that was given for a leaf, the winner first."""
         node = find(self.tree, path)
         given = [] if node is None else [node, *node.beaten]
         written = [(plain(n), n.origin) for n in given]
+        if self.origins[path].kind == "machine":
+            written.insert(0, (_at(self.values, path), self.origins[path]))
         if written and (declared := _declared_default(self, path)) is not None:
             written.append(declared)
-        if written and self.origins[path].kind == "machine":
-            written.insert(0, (_at(self.values, path), self.origins[path]))
         return written or [(_at(self.values, path), self.origins[path])]
 
     def on_machine(self, machine: Machine) -> Resolved:
@@ -219,6 +225,8 @@ def _read(file: Path, shown: str, wanted_by: Origin | None) -> Mapping:
         what = "no such file" if isinstance(error, FileNotFoundError) else f"cannot read: {error.strerror}"
         origin = str(wanted_by) if wanted_by is not None else ""
         raise ConfigError([Problem(f"{what}: {shown}", origin, hint)]) from error
+    if file.suffix in (".toml", ".py"):
+        raise ConfigError([Problem(f"config files are YAML; {file.suffix} is not read yet", shown)])
     node = parse_yaml(content, shown)
     if not isinstance(node, Mapping):
         raise ConfigError([Problem("a config file holds keys and values", str(node.origin))])
@@ -239,13 +247,22 @@ def _schema(tree: Mapping, lookup: Lookup, problems: list[Problem]) -> type[Conf
     if not isinstance(node, Scalar) or not isinstance(node.value, str):
         origin = node.origin if node is not None else tree.origin
         where = str(origin) if origin.source else ""
-        problems.append(Problem("missing key 'experiment'", where, "name one: burnish components experiments"))
+        problems.append(Problem("missing key 'experiment'", where, _choices(lookup)))
         return None
     try:
         return lookup("experiments", node.value)
     except ComponentError as error:
         problems.append(Problem(error.message, str(node.origin), error.hint))
         return None
+
+
+def _choices(lookup: Lookup) -> str:
+    """Return what a registry says of the experiments that there are."""
+    try:
+        lookup("experiments", "")
+    except ComponentError as error:
+        return error.hint
+    return ""
 
 
 def _freeze(config: Config, tree: Mapping, lookup: Lookup, runs: dict[str, RunReference]) -> Resolved:

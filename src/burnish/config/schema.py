@@ -209,6 +209,10 @@ def _did_you_mean(schema: type[Config], tree: Mapping, path: str, origin: Origin
     if origin.kind == "env":  # a variable without a section sets no value
         paths = [known for known in paths if "." in known]
     best = nearest_path(path, paths)
+    section = path.rpartition(".")[0]
+    name = find(tree, f"{section}.name") if section else None
+    if name is not None and name.beaten and plain(name) != plain(name.beaten[0]):
+        return f"it was set for {plain(name.beaten[0])!r}; to replace the whole section write '{section}!:'"
     if best is None:
         return ""
     if origin.kind == "env":

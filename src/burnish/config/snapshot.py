@@ -16,9 +16,11 @@ from burnish.core.paths import RunPaths
 from burnish.core.secrets import MASK, Masker, is_secret_name
 
 
-def write_snapshot(resolved: Resolved, paths: RunPaths, masker: Masker) -> None:
-    """Write config and origins into a run directory, secrets redacted."""
+def write_snapshot(resolved: Resolved, paths: RunPaths, masker: Masker) -> dict[str, Plain]:
+    """Write config and origins into a run directory, secrets redacted; return what was redacted, by path."""
     values = redact(resolved.values, masker)
+    shown = dict(flat(values))
+    hidden = {path: value for path, value in flat(resolved.values) if shown.get(path) != value and value == value}
     write_atomic(paths.config, dump_yaml(values))
     history = {
         path: [{"value": redact({path: value}, masker)[path], "origin": str(origin)} for value, origin in given]
@@ -36,6 +38,7 @@ def write_snapshot(resolved: Resolved, paths: RunPaths, masker: Masker) -> None:
             "lineage": {path: asdict(reference) for path, reference in sorted(resolved.lineage.items())},
         },
     )
+    return hidden
 
 
 def redact(values: dict[str, Plain], masker: Masker) -> dict[str, Plain]:

@@ -32,7 +32,7 @@ def write_atomic(path: Path, content: bytes | str, *, durable: bool = False) -> 
         content: What it shall hold; text is written as UTF-8.
         durable: Also survive a power cut (fsync of the file and its folder).
     """
-    raw = content.encode() if isinstance(content, str) else content
+    raw = content.encode(errors="backslashreplace") if isinstance(content, str) else content
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:

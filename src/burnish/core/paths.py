@@ -10,6 +10,7 @@ from burnish.core.errors import UsageError
 from burnish.core.files import make_folder
 
 _PROJECT_FILE = "burnish.toml"
+_HOME = ".burnish"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Project:
 
 
 def find_project(start: Path | None = None) -> Project:
-    """Return the project that a folder belongs to: the nearest one above with a project file, else itself.
+    """Return the project that a folder belongs to: the nearest one above with a project file or runs, else itself.
 
     `BURNISH_HOME` replaces `<project>/.burnish`, `BURNISH_RUNS` its runs folder.
 
@@ -44,12 +45,13 @@ def find_project(start: Path | None = None) -> Project:
     """
     here = (start or Path.cwd()).resolve()
     root = next((folder for folder in (here, *here.parents) if _is_project(folder)), here)
-    home = Path(os.environ.get("BURNISH_HOME") or root / ".burnish").expanduser()
+    home = Path(os.environ.get("BURNISH_HOME") or root / _HOME).expanduser()
     runs = Path(os.environ.get("BURNISH_RUNS") or home / "runs").expanduser()
     return Project(root, home.absolute(), runs.absolute())
 
 
 def _is_project(folder: Path) -> bool:
+    """Whether a folder has a project file, or has had runs: a sub-folder then belongs to it without more ado."""
     own = folder / _PROJECT_FILE
     pyproject = folder / "pyproject.toml"
     in_pyproject = False
@@ -62,7 +64,7 @@ def _is_project(folder: Path) -> bool:
             in_pyproject = False
     if own.is_file() and in_pyproject:
         raise UsageError(f"two project files: {own} and [tool.burnish] in {pyproject}", hint="keep one of them")
-    return own.is_file() or in_pyproject
+    return own.is_file() or in_pyproject or (folder / _HOME / "runs").is_dir()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +87,6 @@ class RunPaths:
     def lock(self) -> Path:
         """Held by the one process that may write the record."""
         return self.root / "supervisor.lock"
-
-    @property
-    def control(self) -> Path:
-        """What the supervisor tells the training process."""
-        return self.root / "control.json"
 
     @property
     def card(self) -> Path:

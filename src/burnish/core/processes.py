@@ -19,17 +19,19 @@ class ProcessIdentity:
         started_ticks: Field 22 of `/proc/<pid>/stat`: clock ticks between boot and its start.
         boot: The kernel's boot id; pids and ticks mean nothing across a reboot.
         host: The machine's name, for a runs folder on a shared disk.
+        namespace: Which process ids it counts by: those of a container mean nothing outside it.
     """
 
     pid: int
     started_ticks: int
     boot: str
     host: str
+    namespace: str = ""
 
     @classmethod
     def of(cls, pid: int) -> Self:
         """Describe a process, alive or dead (`started_ticks` is then -1)."""
-        return cls(pid, _started_ticks(pid), _boot_id(), os.uname().nodename)
+        return cls(pid, _started_ticks(pid), _boot_id(), os.uname().nodename, _namespace())
 
     @classmethod
     def from_json(cls, value: object) -> Self | None:
@@ -37,7 +39,13 @@ class ProcessIdentity:
         if not isinstance(value, dict):
             return None
         try:
-            return cls(int(value["pid"]), int(value["started_ticks"]), str(value["boot"]), str(value["host"]))
+            return cls(
+                int(value["pid"]),
+                int(value["started_ticks"]),
+                str(value["boot"]),
+                str(value["host"]),
+                str(value.get("namespace", "")),
+            )
         except (KeyError, TypeError, ValueError):
             return None
 
@@ -47,8 +55,13 @@ class ProcessIdentity:
 
     @property
     def is_local(self) -> bool:
-        """Whether it ran on this machine since its last boot."""
-        return self.boot == _boot_id()
+        """Whether its process id means something here: the same boot and the same namespace."""
+        return self.boot == _boot_id() and self.namespace == _namespace()
+
+    @property
+    def may_live_elsewhere(self) -> bool:
+        """Whether it may run where this process cannot see it: on another host, or in another container."""
+        return not self.is_local and (self.host != os.uname().nodename or self.boot == _boot_id())
 
     @property
     def is_alive(self) -> bool:
@@ -90,6 +103,13 @@ def _started_ticks(pid: int) -> int:
     # The name in parentheses may hold spaces and parentheses itself: split after the last one.
     fields = stat[stat.rindex(b")") + 2 :].split()
     return -1 if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+def _namespace() -> str:
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
 
 
 def _boot_id() -> str:

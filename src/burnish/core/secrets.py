@@ -14,17 +14,30 @@ _NAME = re.compile(
     r"|auth)($|[_\-.])|passw(or)?d$|_pwd$",
     re.IGNORECASE,
 )
-_URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)(?=@)")
+# A language model's own tokens are no credentials.
+_VOCABULARY = re.compile(
+    r"(^|[_\-.])(eos|bos|pad|unk|sep|cls|mask|special|stop|image|decoder_start)_token$", re.IGNORECASE
+)
+_URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):(?!\d+/)([^\s@'\"]+)(?=@)")  # `host:8080/a@b` is a port and a path
+_URL_TOKEN = re.compile(r"(?<=://)[^/\s:@]{20,}(?=@)")
+# What credentials look like when neither a name nor the environment gives them away.
+_SHAPES = re.compile(
+    r"(?<=Bearer )[\w\-.~+/=]{8,}|(?<=Basic )[\w+/=]{8,}"
+    r"|\b(?:sk-[\w\-]{16,}|hf_\w{16,}|gh[pousr]_\w{16,}|github_pat_\w{16,}|AKIA[A-Z0-9]{12,}|xox[abprs]-[\w\-]{10,})",
+)
+_ASSIGNED = re.compile(r"""([\w.\-]+)(["']?\s*[:=]\s*)(["'])([^"'\n]{6,})\3""")
 _SHORTEST_VALUE = 6  # masking every "1" in a log because TOKEN=1 would ruin the log
 
 
 def is_secret_name(name: str) -> bool:
     """Return whether a field or variable of this name holds a credential.
 
-    >>> is_secret_name("HF_TOKEN"), is_secret_name("max_tokens"), is_secret_name("tracking.wandb.api_key")
-    (True, False, True)
+    >>> [is_secret_name(name) for name in ("HF_TOKEN", "PGPASSWORD", "tracking.wandb.api_key")]
+    [True, True, True]
+    >>> [is_secret_name(name) for name in ("max_tokens", "eos_token", "PWD")]
+    [False, False, False]
     """
-    return _NAME.search(name) is not None
+    return _NAME.search(name) is not None and _VOCABULARY.search(name) is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +57,15 @@ class Masker:
         return cls(tuple(sorted((v for v in found if len(v) >= _SHORTEST_VALUE), key=len, reverse=True)))
 
     def text(self, text: str) -> str:
-        """Return text with every known credential and URL password replaced."""
+        """Return text with known credentials replaced, and what looks like one: logins in URLs, bearer tokens, keys."""
         for value in self.values:
             text = text.replace(value, MASK)
-        return _URL_PASSWORD.sub(rf"\1:{MASK}", text)
+        text = _URL_TOKEN.sub(MASK, _URL_PASSWORD.sub(rf"\1:{MASK}", text))
+        return _SHAPES.sub(MASK, text)
+
+    def source(self, text: str) -> str:
+        """Return program text with, besides, every literal masked that is assigned to a credential's name."""
+        return self.text(_ASSIGNED.sub(_mask_assigned, text))
 
     def command(self, argv: Sequence[str]) -> list[str]:
         """Return a command line with the values of secret flags replaced too."""
@@ -63,3 +81,8 @@ class Masker:
                 shown.append(self.text(word))
             hide_next = word.startswith("-") and not equals and is_secret_name(word.lstrip("-"))
         return shown
+
+
+def _mask_assigned(match: re.Match[str]) -> str:
+    name, between, quote, _ = match.groups()
+    return f"{name}{between}{quote}{MASK}{quote}" if is_secret_name(name) else match[0]

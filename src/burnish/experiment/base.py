@@ -17,7 +17,7 @@ from __future__ import annotations
 import random
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import Field
@@ -100,23 +100,31 @@ class Experiment(ABC, Generic[Batch]):
 
     def run(self) -> None:
         """Do it all: the hooks, in their order."""
-        for stage, hook in (
+        hooks: tuple[tuple[Stage, Callable[[], None]], ...] = (
             ("setup", self.setup),
             ("prepare_data", self.prepare_data),
             ("build_model", self.build_model),
             ("train", self.train),
-        ):
-            self.stage = stage  # type: ignore[assignment]
+        )
+        for self.stage, hook in hooks:
             hook()
+            if self.stage == "build_model":
+                self.track.report({"seed": self.config.seed, "versions": _loaded_versions()})
 
     def _lacks(self, hook: str) -> ComponentError:
         return ComponentError(f"{type(self).__name__} has no method {hook!r}, and no 'train' of its own")
 
 
 def seed_everything(seed: int) -> None:
-    """Seed python, and numpy and torch where they are loaded."""
+    """Seed python, and numpy and torch where they are loaded: import them at the top of your module."""
     random.seed(seed)
     if (numpy := sys.modules.get("numpy")) is not None:
         numpy.random.seed(seed)
     if (torch := sys.modules.get("torch")) is not None:
         torch.manual_seed(seed)
+
+
+def _loaded_versions() -> dict[str, str]:
+    """Return the versions of the training libraries that this process has loaded."""
+    loaded = {name: sys.modules.get(name) for name in ("numpy", "torch", "transformers", "trl", "jax")}
+    return {name: str(getattr(module, "__version__", "?")) for name, module in loaded.items() if module is not None}

@@ -6,35 +6,30 @@ import json
 import os
 import sys
 import traceback
-from pathlib import Path
 
-from burnish.config.layer import Mapping
+from burnish.config.layer import Mapping, Scalar, find, leaves, replaced
 from burnish.config.schema import validate
 from burnish.config.sources.yaml import parse_yaml
-from burnish.core.errors import BurnishError, ConfigError
-from burnish.core.secrets import Masker
+from burnish.core.errors import BurnishError, ConfigError, RunError
+from burnish.core.secrets import MASK, Masker
 from burnish.experiment.base import Experiment
+from burnish.experiment.config import SECRETS_VARIABLE
 from burnish.experiment.registry import config_of, load
 from burnish.track.run import Run
 from burnish.track.start import start_run
-
-SECRETS_VARIABLE = "BURNISH_SECRET_VALUES"
 
 
 def main() -> int:
     """Train the experiment of the run that the environment names; return the exit code."""
     run = start_run()
-    masker = Masker.from_environment(os.environ)
+    experiment: Experiment[object] | None = None
     try:
         experiment = open_experiment(run)
-    except BurnishError as error:
-        return _failed(run, "setup", error, masker)
-    try:
         experiment.run()
+    except SystemExit as leave:
+        return _left(run, leave)
     except BaseException as error:  # noqa: BLE001  the wall around the user's own code; it is recorded, then told
-        if isinstance(error, SystemExit):
-            return _left(run, error)
-        return _failed(run, experiment.stage, error, masker)
+        return _failed(run, experiment.stage if experiment else "setup", error)
     run.finish("finished")
     return 0
 
@@ -45,27 +40,35 @@ def open_experiment(run: Run) -> Experiment[object]:
     Raises:
         ConfigError: The snapshot does not fit the schema any more.
         ComponentError: A component is gone.
+        RunError: A value was a credential, which is not kept on disk and was not handed over.
     """
-    paths = run.paths
-    tree = parse_yaml(paths.config.read_bytes(), str(paths.config))
+    path = run.paths.config
+    tree = parse_yaml(path.read_bytes(), str(path))
     assert isinstance(tree, Mapping)
-    name = _experiment_name(tree, paths.config)
-    checked = validate(config_of("experiments", name), tree, config_of)
+    tree = _with_secrets(tree, json.loads(os.environ.pop(SECRETS_VARIABLE, "{}")))
+    name = find(tree, "experiment")
+    assert isinstance(name, Scalar), f"{path} names no experiment"
+    checked = validate(config_of("experiments", str(name.value)), tree, config_of)
     if checked.config is None:
         raise ConfigError(checked.problems)
-    experiment = load("experiments", name)(checked.config, run)
+    experiment = load("experiments", str(name.value))(checked.config, run)
     assert isinstance(experiment, Experiment)
     return experiment
 
 
-def _experiment_name(tree: Mapping, path: Path) -> str:
-    from burnish.config.layer import plain
-
-    values = plain(tree)
-    assert isinstance(values, dict), json.dumps(values)
-    name = values.get("experiment")
-    assert isinstance(name, str), f"{path} names no experiment"
-    return name
+def _with_secrets(tree: Mapping, secrets: dict[str, None | bool | int | float | str]) -> Mapping:
+    """Return the tree with each masked value as it was; never trains on the mask."""
+    for path, node in leaves(tree):
+        if isinstance(node, Scalar) and isinstance(node.value, str) and MASK in node.value and path not in secrets:
+            raise RunError(
+                f"{path} was a credential, which is not kept on disk",
+                hint="start the run anew, with the value in the environment: ${env:NAME}",
+            )
+    for path, value in secrets.items():
+        masked = find(tree, path)
+        if masked is not None:
+            tree = replaced(tree, path.split("."), Scalar(value, masked.origin))
+    return tree
 
 
 def _left(run: Run, leave: SystemExit) -> int:
@@ -77,15 +80,15 @@ def _left(run: Run, leave: SystemExit) -> int:
     return code
 
 
-def _failed(run: Run, stage: str, error: BaseException, masker: Masker) -> int:
-    text = masker.text(f"{stage}: {type(error).__name__}: {error}")
+def _failed(run: Run, stage: str, error: BaseException) -> int:
+    masker = Masker.from_environment(os.environ)
     if isinstance(error, BurnishError):
         print(f"error: {masker.text(str(error))}", file=sys.stderr)
         if error.hint:
             print(f"hint: {error.hint}", file=sys.stderr)
     else:
         print(masker.text("".join(traceback.format_exception(error))), file=sys.stderr, end="")
-    run.finish("failed", exit_code=1, error=text)
+    run.finish("failed", exit_code=1, error=masker.text(f"{stage}: {type(error).__name__}: {error}"))
     return 1
 
 

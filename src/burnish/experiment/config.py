@@ -8,6 +8,9 @@ from pydantic import Field
 
 from burnish.config import Config
 
+SECRETS_VARIABLE = "BURNISH_SECRET_VALUES"
+"""Carries config values that are masked on disk to the training process, as JSON: path to value."""
+
 
 class RetryConfig(Config):
     """When a training process is started again: if it was killed, never for an error of its own."""

@@ -6,9 +6,7 @@ import signal
 import threading
 from types import FrameType
 
-from burnish.track.run import Run
-
-EXIT_RESUME_ME = 75  # EX_TEMPFAIL of sysexits.h; the supervisor reads it as "stopped, resume me"
+from burnish.track.run import EXIT_RESUME_ME, Run
 
 
 class GracefulStop:

@@ -80,7 +80,7 @@ class JournalCallback(TrainerCallback):  # type: ignore[misc]
     def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> Any:
         """Evaluate when it is time; save and stop when asked to."""
         is_last = state.global_step >= state.max_steps
-        if self._evaluate is not None and (is_last or state.global_step % self._every == 0):
+        if self._evaluate is not None and (is_last or (self._every and state.global_step % self._every == 0)):
             self._score(state.global_step)
         if self.stop.requested or (is_last and self._retention is not None):
             control.should_save = True

@@ -46,14 +46,16 @@ def steps(
     """
     run = run or start_run()
     store = CheckpointStore(run.paths.checkpoints)
-    store.discard_incomplete()
+    if run.rank == 0:
+        store.discard_incomplete()
     first = _resume(run, store, state)
     run.expect(total)
     stop = GracefulStop().listen()
     for step in range(first, total):
         yield step
         last = step + 1 == total or stop.requested
-        if state and (last or (step + 1) % every == 0):
+        # The ranks of data-parallel training hold the same state: one of them writes it.
+        if state and run.rank == 0 and (last or (step + 1) % every == 0):
             _save(run, store, step, state)
             store.prune(Retention(keep_last))
         if stop.requested and step + 1 < total:

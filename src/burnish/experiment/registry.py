@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -10,8 +11,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from burnish.config import ComponentConfig, Config
+from burnish.config.schema import shown_path
 from burnish.core.errors import ComponentError
 from burnish.core.nearest import nearest
+from burnish.core.paths import find_project
+from burnish.experiment.base import Experiment
+from burnish.experiment.components.catalog import BUILTINS, DEFAULT_CONFIGS
 
 T = TypeVar("T")
 
@@ -52,7 +57,7 @@ def register(category: str, name: str, *, config: type[Config] | None = None) ->
 
     def decorate(target: T) -> T:
         place = f"{getattr(target, '__module__', '?')}.{getattr(target, '__qualname__', '?')}"
-        add(Registration(category, name, target, config or getattr(target, "Config", ComponentConfig), place))
+        add(Registration(category, name, target, config or _own_config(category, target), place))
         return target
 
     return decorate
@@ -95,8 +100,7 @@ def find(category: str, name: str) -> Registration:
     if (category, name) in _registered:
         return _registered[category, name]
     if ":" in name:
-        target = _import(name, f"{category} component {name!r}")
-        return Registration(category, name, target, getattr(target, "Config", ComponentConfig), name)
+        return _find_by_place(category, name)
     known = names(category)
     best = nearest(name, known)
     hint = f"did you mean {best}?" if best else f"there are {', '.join(known) or 'none'}; or name one as module:object"
@@ -124,22 +128,58 @@ def config_of(category: str, name: str) -> type[Config]:
     return kind
 
 
+def _find_by_place(category: str, name: str) -> Registration:
+    """Return the registration of an object written as `module:object`, with the config that it was given there.
+
+    Raises:
+        ComponentError: It cannot be imported, or is no component of this category.
+    """
+    target = _import(name, f"{category} component {name!r}")
+    for registration in _registered.values():
+        if registration.category == category and registration.target is target:
+            return registration
+    if category == "experiments" and not (isinstance(target, type) and issubclass(target, Experiment)):
+        raise ComponentError(f"experiments component {name!r} is no subclass of burnish.Experiment")
+    return Registration(category, name, target, _own_config(category, target), name)
+
+
+def _own_config(category: str, target: object) -> object:
+    return getattr(target, "Config", None) or DEFAULT_CONFIGS.get(category, ComponentConfig)
+
+
 def _resolve(target: object, what: str) -> Any:
     return _import(target, what) if isinstance(target, str) else target
 
 
 def _import(place: str, what: str) -> Any:
     module, _, attribute = place.partition(":")
-    # A user's own module lies where the command was typed; `python -m` and scripts differ in what they add.
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
+    # A user's own module lies in the project or where the command was typed, which `python -m` and the console
+    # script do not both add.
+    for folder in (str(find_project().root), str(Path.cwd())):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
     try:
         return getattr(import_module(module), attribute)
     except ImportError as error:
         raise ComponentError(f"{what} cannot be imported: {error}", hint=_install_hint(error)) from error
     except AttributeError as error:
-        raise ComponentError(f"{what}: module {module} has no {attribute!r}") from error
+        if module in sys.modules and not hasattr(sys.modules[module], attribute):
+            raise ComponentError(f"{what}: module {module} has no {attribute!r}") from error
+        raise _broken(what, error) from error
+    except (Exception, SystemExit) as error:  # whatever a user's module raises when imported is the user's to see
+        raise _broken(what, error) from error
+
+
+def _broken(what: str, error: BaseException) -> ComponentError:
+    return ComponentError(f"{what} cannot be imported: {type(error).__name__}: {error}, at {_last_line(error)}")
+
+
+def _last_line(error: BaseException) -> str:
+    """Return where in a module importing it failed."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{shown_path(Path(error.filename))}:{error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{shown_path(Path(frames[-1].filename))}:{frames[-1].lineno}" if frames else ""
 
 
 def _install_hint(error: ImportError) -> str:
@@ -149,7 +189,5 @@ def _install_hint(error: ImportError) -> str:
 
 def _load_builtins() -> None:
     if ("experiments", "sft") not in _registered:
-        from burnish.experiment.components.catalog import BUILTINS
-
         for category, name, target, config in BUILTINS:
             add(Registration(category, name, target, config, target))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,18 +17,21 @@ from burnish.config.layer import Layer, Plain, Scalar, nested, plain
 from burnish.config.origin import Origin
 from burnish.config.sources.yaml import parse_yaml
 from burnish.core.errors import RunError
-from burnish.core.files import read_json
+from burnish.core.files import FileLock
 from burnish.core.hardware import read_machine
 from burnish.core.nearest import nearest
 from burnish.core.paths import Project, RunPaths
-from burnish.experiment.config import RunConfig
+from burnish.core.secrets import MASK
+from burnish.experiment.config import SECRETS_VARIABLE, RunConfig
 from burnish.experiment.registry import config_of
 from burnish.journal.index import RunIndex, find_run
+from burnish.journal.record import read_record
 from burnish.launch import RetryPolicy, Supervisor
+from burnish.launch.adopt import sinks_of
 from burnish.launch.prepare import PreparedRun, RunPlan, prepare_run
 from burnish.launch.recorder import Progress
 from burnish.launch.retry import LIVE_STATES, Exit, State
-from burnish.sinks import default_sinks, sink_factories
+from burnish.sinks import default_sinks
 
 CHILD = ("-m", "burnish.experiment.child")
 
@@ -83,8 +87,8 @@ def prepare_experiment(
     """
     machine = read_machine()
     resolved = resolve_experiment(file, flags, project, environ)
-    if one_step:
-        place = "training.max_steps" if "training.max_steps" in resolved.origins else "max_steps"
+    place = next((name for name in ("training.max_steps", "max_steps") if name in resolved.origins), "")
+    if one_step and place:
         above = Layer("--debug", nested(place, Scalar(1, Origin("flag", "--debug"), "1")))
         resolved = resolve_experiment(file, flags, project, environ, above=above)
     resolved = resolved.on_machine(machine)
@@ -97,6 +101,7 @@ def prepare_experiment(
         needs_end_record=True,
         resolved=resolved,
         tags=_words(resolved.values.get("tags")),
+        debug=one_step,
     )
     return prepare_run(plan, project, environ=environ, machine=machine)
 
@@ -125,44 +130,54 @@ def prepare_command(
     return prepare_run(plan, project, environ=environ)
 
 
-def supervise(
-    paths: RunPaths,
-    command: Sequence[str],
-    on_progress: Callable[[Progress], None],
-    environ: Mapping[str, str],
-) -> RunResult:
+def prepare_resume(selector: str, project: Project) -> PreparedRun:
+    """Get ready to go on with a run that has ended before it was finished.
+
+    Raises:
+        RunError: There is no such run, it is finished or alive, or what it needs was a credential.
+    """
+    paths = find_run(project.runs, selector)
+    lock = FileLock.try_acquire(paths.lock)
+    record = read_record(paths)
+    state = record.get("state")
+    if lock is None or state == "finished" or state in LIVE_STATES:
+        if lock is not None:
+            lock.release()
+        raise RunError(f"run {paths.name} is {state}: there is nothing to resume", hint=f"burnish show {paths.name}")
+    command = _words(record.get("command"))
+    if any(MASK in word for word in command):
+        lock.release()
+        raise RunError(
+            f"the command of run {paths.name} held a credential, which was not kept",
+            hint="give credentials by environment, and start it anew: burnish run -- COMMAND",
+        )
+    return PreparedRun(paths, command, lock)
+
+
+def supervise(prepared: PreparedRun, on_progress: Callable[[Progress], None], environ: Mapping[str, str]) -> RunResult:
     """Run a prepared run to its end.
 
     Raises:
-        RunError: Another live process supervises it.
         UsageError: The command cannot be started.
     """
-    record = read_json(paths.state)
+    record = read_record(prepared.paths)
     supervisor = Supervisor(
-        paths,
-        command,
+        prepared.paths,
+        prepared.command,
         policy=_policy(record),
-        sinks=sink_factories(_words(record.get("ship_to"))),
+        sinks=sinks_of(prepared.paths),
         directory=str(record.get("directory") or Path.cwd()),
         needs_end_record=bool(record.get("needs_end_record")),
-        environ=environ,
+        environ={**environ, **secret_variables(prepared)},
         on_progress=on_progress,
     )
-    state, ended = supervisor.run()
-    return RunResult(paths, state, ended)
+    state, ended = supervisor.run(prepared.lock)
+    return RunResult(prepared.paths, state, ended)
 
 
-def command_to_resume(paths: RunPaths) -> list[str]:
-    """Return the command line that goes on with a run that has ended before it was finished.
-
-    Raises:
-        RunError: The run is finished or still alive.
-    """
-    record = read_json(paths.state)
-    state = record.get("state")
-    if state == "finished" or state in LIVE_STATES:
-        raise RunError(f"run {paths.name} is {state}: there is nothing to resume", hint=f"burnish show {paths.name}")
-    return list(_words(record.get("command")))
+def secret_variables(prepared: PreparedRun) -> dict[str, str]:
+    """Return the variable that carries masked config values to the training process; nothing where none is."""
+    return {SECRETS_VARIABLE: json.dumps(prepared.secrets)} if prepared.secrets else {}
 
 
 def follow_reference(text: str, project: Project) -> RunReference:
@@ -190,7 +205,8 @@ def _select(selector: str, project: Project) -> RunPaths:
     except RunError:
         records = RunIndex(project.runs).records()
         for record in records:
-            if record.get("experiment") == selector and record.get("state") == "finished":
+            is_match = record.get("experiment") == selector and record.get("state") == "finished"
+            if is_match and not record.get("debug"):
                 return RunPaths(project.runs / str(record["name"]))
         names = sorted({str(r.get("experiment")) for r in records})
         best = nearest(selector, names)

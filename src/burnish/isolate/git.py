@@ -9,6 +9,7 @@ from pathlib import Path
 
 _TIMEOUT_S = 20
 _MAX_DIFF_BYTES = 4 << 20
+_MAX_UNTRACKED = 1000
 _NEVER_IN_DIFF = (".env", "*.env", "*.pem", "*.key", "id_rsa*", "id_ed25519*", "*credentials*", ".netrc")
 
 
@@ -19,16 +20,18 @@ class CodeState:
     Attributes:
         commit: Full hash; empty before the first commit.
         branch: Empty on a detached HEAD.
-        dirty: Whether tracked files differ from the commit.
+        dirty: Whether tracked files differ from the commit; None when git could not say.
         untracked: Files that git does not know and does not ignore.
         diff: The difference of tracked files, cut at 4 MiB, without files that usually hold credentials.
+        complete: Whether status and diff are whole.
     """
 
     commit: str
     branch: str
-    dirty: bool
+    dirty: bool | None
     untracked: tuple[str, ...]
     diff: str
+    complete: bool
 
     def to_json(self) -> dict[str, object]:
         """Return all but the diff, which is a file of its own."""
@@ -39,21 +42,25 @@ def read_code_state(folder: Path) -> CodeState | None:
     """Describe the repository that a folder lies in; None when there is no repository, or no git."""
     if _git(folder, "rev-parse", "--is-inside-work-tree") != "true":
         return None
-    status = _git(folder, "status", "--porcelain", "-z", "--untracked-files=normal").split("\0")
-    untracked = tuple(entry[3:] for entry in status if entry.startswith("??"))
-    commit = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
-    excluded = [f":(exclude,glob)**/{pattern}" for pattern in _NEVER_IN_DIFF]
-    diff = _git(folder, "diff", "--no-color", "--no-ext-diff", "HEAD", "--", ".", *excluded) if commit else ""
+    status = _git(folder, "status", "--porcelain", "-z", "--untracked-files=normal")
+    entries = status.split("\0") if status is not None else []
+    commit = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD") or ""
+    # From the repository's top: the project may be a folder of it, and its code may use what lies beside it.
+    excluded = [f":(top,exclude,glob)**/{pattern}" for pattern in _NEVER_IN_DIFF]
+    options = ("--no-color", "--no-ext-diff", "--no-textconv", "--binary")
+    diff = _git(folder, "diff", *options, "HEAD", "--", ":(top)", *excluded) if commit else ""
     return CodeState(
         commit=commit,
-        branch=_git(folder, "symbolic-ref", "--quiet", "--short", "HEAD"),
-        dirty=any(entry and not entry.startswith("??") for entry in status),
-        untracked=untracked[:1000],
-        diff=diff[:_MAX_DIFF_BYTES],
+        branch=_git(folder, "symbolic-ref", "--quiet", "--short", "HEAD") or "",
+        dirty=None if status is None else any(e and not e.startswith("??") for e in entries),
+        untracked=tuple(e[3:] for e in entries if e.startswith("??"))[:_MAX_UNTRACKED],
+        diff=(diff or "")[:_MAX_DIFF_BYTES],
+        complete=status is not None and diff is not None and len(diff) <= _MAX_DIFF_BYTES,
     )
 
 
-def _git(folder: Path, *words: str) -> str:
+def _git(folder: Path, *words: str) -> str | None:
+    """Return what git prints; None when it fails or takes too long."""
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     try:
         done = subprocess.run(
@@ -65,5 +72,5 @@ def _git(folder: Path, *words: str) -> str:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.decode(errors="replace").rstrip("\n") if done.returncode == 0 else ""
+        return None
+    return done.stdout.decode(errors="replace").rstrip("\n") if done.returncode == 0 else None

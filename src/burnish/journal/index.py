@@ -17,8 +17,8 @@ from pathlib import Path
 import platformdirs
 
 from burnish.core.errors import RunError, StorageError
-from burnish.core.files import read_json
 from burnish.core.paths import RunPaths
+from burnish.journal.record import RunRecord, read_record
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -26,10 +26,7 @@ CREATE TABLE IF NOT EXISTS runs (
 );
 CREATE INDEX IF NOT EXISTS runs_created ON runs (created DESC);
 """
-_VERSION = 1
-
-RunRecord = dict[str, object]
-"""The content of a `run.json`."""
+_VERSION = 2
 
 
 class RunIndex:
@@ -54,7 +51,7 @@ class RunIndex:
             # The index is a convenience: damaged or unwritable, it is dropped and the runs read directly.
             with suppress(OSError):
                 self._path.unlink()
-            return _newest_first(read_json(RunPaths(f).state) for f in self._folders())
+            return _newest_first(read_record(RunPaths(f)) for f in self._folders())
 
     def _refreshed(self) -> list[RunRecord]:
         with closing(sqlite3.connect(self._path, timeout=10)) as db, db:
@@ -67,7 +64,7 @@ class RunIndex:
                     continue
                 seen.add(folder.name)
                 if known.get(folder.name) != stamp:
-                    record = read_json(RunPaths(folder).state)
+                    record = read_record(RunPaths(folder))
                     row = (folder.name, stamp, _created(record), json.dumps(record))
                     db.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", row)
             db.executemany("DELETE FROM runs WHERE name = ?", [(n,) for n in known.keys() - seen])

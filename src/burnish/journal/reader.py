@@ -140,12 +140,14 @@ class RunReader:
             name = path.name
             if name in self.unreadable:
                 continue
-            if name not in self._readers:
-                self._readers[name] = JournalReader(path, self._offsets.get(name, 0))
-            reader = self._readers[name]
             try:
+                if name not in self._readers:
+                    self._readers[name] = JournalReader(path, self._offsets.get(name, 0))
+                reader = self._readers[name]
                 while entries := reader.read():
                     yield reader, entries
+            except FileNotFoundError:
+                continue  # a writer on a full disk takes its empty file away again
             except JournalError as error:
                 self.unreadable[name] = str(error)
                 _log.warning("%s; it is passed over", error)

@@ -54,7 +54,9 @@ class Scalars:
         leading = self.rank == 0
         for number, name in enumerate(self.names):
             chosen = leading & (self.key == number)
-            values, steps = self.value[chosen], self.step[chosen]
+            # By step, then as logged: the files of two processes of one attempt may interleave.
+            order = np.argsort(self.step[chosen], kind="stable")
+            values, steps = self.value[chosen][order], self.step[chosen][order]
             if not len(values):
                 continue
             finite = values[~np.isnan(values)]

@@ -10,18 +10,21 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from burnish.core.errors import BurnishError
 from burnish.core.files import FileLock, read_json
 from burnish.core.paths import RunPaths
 from burnish.core.processes import ProcessIdentity, wait_pidfd
 from burnish.journal.index import RunIndex
+from burnish.journal.record import read_record
 from burnish.launch.recorder import Recorder
-from burnish.launch.retry import LIVE_STATES, final_state
+from burnish.launch.retry import LIVE_STATES, Exit, State, final_state
 from burnish.sinks import SinkFactory, default_sinks, sink_factories
 from burnish.track.start import RUN_DIR_VARIABLE
 
 _log = logging.getLogger(__name__)
 _POLL_S = 0.5
 _START_TIMEOUT_S = 5.0
+_LOCK_TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Adoption:
 
 
 def adopt_orphans(runs: Path) -> list[Adoption]:
-    """Look after every run of a folder whose supervisor has died.
+    """Look after every run of a folder whose supervisor has died; one that cannot be helped stops no other.
 
     Args:
         runs: The runs folder.
@@ -42,26 +45,29 @@ def adopt_orphans(runs: Path) -> list[Adoption]:
     for record in RunIndex(runs).records():
         if record.get("state") not in LIVE_STATES:
             continue
-        paths = RunPaths(runs / str(record.get("name")))
-        outcome = _adopt(paths)
+        paths = RunPaths(runs / str(record["name"]))
+        try:
+            outcome = _adopt(paths)
+        except (BurnishError, OSError) as error:
+            _log.warning("run %s: its record cannot be completed: %s", paths.name, error)
+            continue
         if outcome:
             done.append(Adoption(paths.name, outcome))
     return done
 
 
 def _adopt(paths: RunPaths) -> str:
-    try:
-        lock = FileLock.try_acquire(paths.lock)
-    except OSError:
-        return ""  # a folder that may not be written is not ours to complete
+    lock = FileLock.try_acquire(paths.lock)
     if lock is None:
         return ""
     with lock:
-        if read_json(paths.state).get("state") not in LIVE_STATES:
+        record = read_record(paths)
+        if record.get("state") not in LIVE_STATES:
             return ""  # it ended between our look and our lock
         process = training_process(paths)
-        if process is not None and not process.is_local and process.host != os.uname().nodename:
-            return ""  # another machine's run on a shared disk: only that machine can tell whether it lives
+        supervisor = ProcessIdentity.from_json(record.get("supervisor"))
+        if any(known is not None and known.may_live_elsewhere for known in (process, supervisor)):
+            return ""  # another host's or container's run on a shared disk: only from there one can see it
         if process is None or not process.is_alive:
             return complete(paths)
     start_keeper(paths)
@@ -94,11 +100,10 @@ def sinks_of(paths: RunPaths) -> dict[str, SinkFactory]:
 
 
 def training_process(paths: RunPaths) -> ProcessIdentity | None:
-    """Return the process of a run's last attempt; None when none was ever seen."""
-    record = read_json(paths.state)
-    attempts = record.get("attempts")
-    last = attempts[-1] if isinstance(attempts, list) and attempts else {}
-    if not isinstance(last, dict) or "ended" in last:
+    """Return the process of a run's last attempt; None when none was ever seen, or it was seen to end."""
+    attempts = read_record(paths).get("attempts")
+    last = attempts[-1] if isinstance(attempts, list) and attempts else {"ended": True}
+    if "ended" in last:
         return None
     return ProcessIdentity.from_json(last.get("process")) or _find_process(paths)
 
@@ -116,14 +121,18 @@ def _find_process(paths: RunPaths) -> ProcessIdentity | None:
     return None
 
 
-def complete(paths: RunPaths) -> str:
+def complete(paths: RunPaths) -> State:
     """Finish the record of a run whose training process is gone; the caller holds its lock."""
     recorder = Recorder(paths, sinks_of(paths))
     if not recorder.attempts:
-        recorder.attempt_starts()
+        return _finish(recorder, Exit(None, error="it was never started"))
     seen = recorder.attempts[-1].get("exit_code")  # its supervisor saw the end and died before it could say so
-    ended = recorder.attempt_ended(seen if isinstance(seen, int) else None)
-    state = final_state(ended, stop_requested=False, needs_end_record=True)
+    return _finish(recorder, recorder.attempt_ended(seen if isinstance(seen, int) else None))
+
+
+def _finish(recorder: Recorder, ended: Exit) -> State:
+    needs_end_record = bool(recorder.record.get("needs_end_record"))
+    state = final_state(ended, stop_requested=False, needs_end_record=needs_end_record)
     recorder.finish(state, ended)
     return state
 
@@ -131,13 +140,15 @@ def complete(paths: RunPaths) -> str:
 def keep(paths: RunPaths) -> None:
     """Look after a run until its training process ends, then complete its record.
 
-    Returns at once when another process holds the run's lock.
+    Returns when another process holds the run's lock for longer than a look takes.
     """
-    lock = FileLock.try_acquire(paths.lock)
-    if lock is None:
-        return
+    until = time.monotonic() + _LOCK_TIMEOUT_S
+    while (lock := FileLock.try_acquire(paths.lock)) is None:
+        if time.monotonic() > until:
+            return
+        time.sleep(_LOCK_TIMEOUT_S / 20)
     with lock:
-        if read_json(paths.state).get("state") not in LIVE_STATES:
+        if read_record(paths).get("state") not in LIVE_STATES:
             return
         process = training_process(paths)
         pidfd = process.open_pidfd() if process is not None else None
@@ -150,5 +161,4 @@ def keep(paths: RunPaths) -> None:
                 recorder.poll()
         finally:
             os.close(pidfd)
-        ended = recorder.attempt_ended(None)
-        recorder.finish(final_state(ended, stop_requested=False, needs_end_record=True), ended)
+        _finish(recorder, recorder.attempt_ended(None))

@@ -8,19 +8,18 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from random import SystemRandom
 
 from burnish.config import Resolved
+from burnish.config.layer import Plain
 from burnish.config.snapshot import write_snapshot
-from burnish.core.files import read_json, write_atomic
+from burnish.core.files import FileLock, read_json, write_atomic
 from burnish.core.hardware import Machine, read_machine
-from burnish.core.ids import run_name, run_token
 from burnish.core.paths import Project, RunPaths
 from burnish.core.secrets import Masker
 from burnish.isolate.git import read_code_state
 from burnish.launch.retry import RetryPolicy
 from burnish.track.card import collect_card, write_card
-from burnish.track.start import create_run_directory
+from burnish.track.start import create_run_directory, write_first_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +35,7 @@ class RunPlan:
         needs_end_record: Whether the command is known to close its record.
         resolved: The config, for an experiment.
         tags: Words to find the run by.
+        debug: It is for looking at one step: no other run starts from it by name.
     """
 
     experiment: str
@@ -45,15 +45,27 @@ class RunPlan:
     ship_to: tuple[str, ...] = ()
     needs_end_record: bool = False
     resolved: Resolved | None = None
-    tags: tuple[str, ...] = field(default=())
+    tags: tuple[str, ...] = ()
+    debug: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedRun:
-    """A run directory that is ready to be supervised, and what its maker should be told."""
+    """A run directory that is ready to be supervised.
+
+    Attributes:
+        paths: Its files.
+        command: The command line that trains, credentials and all.
+        lock: Held since before others could see the run, so that it is nobody's orphan meanwhile.
+        secrets: Config values that were masked on disk, by path; the training process gets them by environment.
+        warnings: What whoever started it should be told.
+    """
 
     paths: RunPaths
-    warnings: tuple[str, ...]
+    command: tuple[str, ...]
+    lock: FileLock
+    secrets: dict[str, Plain] = field(default_factory=dict, repr=False)
+    warnings: tuple[str, ...] = ()
 
 
 def prepare_run(
@@ -66,9 +78,10 @@ def prepare_run(
     """
     masker = Masker.from_environment(environ)
     machine = machine or read_machine()
-    project.make()
     now = time.time()
-    name = run_name(time.strftime("%Y%m%d", time.gmtime(now)), plan.name_parts, run_token(SystemRandom()))
+    paths = create_run_directory(project.make().runs, plan.name_parts, now)
+    lock = FileLock.try_acquire(paths.lock)
+    assert lock is not None, "nobody else can know of a directory that was made a moment ago"
     resolved = plan.resolved
     config = {"hash": resolved.hash, "group": resolved.group} if resolved else {}
     lineage = {path: asdict(ref) for path, ref in resolved.lineage.items()} if resolved else {}
@@ -76,6 +89,7 @@ def prepare_run(
         "state": "created",
         "created": now,
         "experiment": plan.experiment,
+        "debug": plan.debug,
         "tags": list(plan.tags),
         "typed": masker.command(sys.argv),
         "command": masker.command(plan.command),
@@ -88,11 +102,10 @@ def prepare_run(
         "lineage": lineage,
         "attempts": [],
     }
-    paths = create_run_directory(project.runs, name, record)
-    if resolved is not None:
-        write_snapshot(resolved, paths, masker)
+    write_first_record(paths, record)
+    secrets = write_snapshot(resolved, paths, masker) if resolved is not None else {}
     warnings = _write_card(paths, plan, project.root, {**config, "lineage": lineage}, record, machine, environ, masker)
-    return PreparedRun(paths, warnings)
+    return PreparedRun(paths, plan.command, lock, secrets, warnings)
 
 
 def describe_kept_run(paths: RunPaths) -> None:
@@ -133,5 +146,5 @@ def _write_card(
     if not code.commit:
         return ("the git repository has no commit yet: the code of this run is not recorded",)
     if code.diff:
-        write_atomic(paths.root / "code.diff", masker.text(code.diff) + "\n")
-    return ()
+        write_atomic(paths.root / "code.diff", masker.source(code.diff) + "\n")
+    return () if code.complete else ("git did not tell all: the changes of this run's code are recorded in part",)

@@ -7,16 +7,18 @@ metrics and completes the card, and only then writes the final state.
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from burnish.core.files import read_json, write_json
+from burnish.core.files import write_json
 from burnish.core.paths import RunPaths
 from burnish.core.processes import ProcessIdentity
 from burnish.journal import Kind, Record, Row
 from burnish.journal.reader import JournalName, RunReader
+from burnish.journal.record import read_record
 from burnish.launch.retry import Exit, State, describe
 from burnish.sinks import Shipper, SinkFactory
 from burnish.track.card import read_card, write_card
@@ -35,7 +37,7 @@ class Progress:
         total: How many steps there will be; 0 when unknown.
         latest: The last value of each metric.
         attempt: Which try is running.
-        end: The end frame of this attempt, once it was written.
+        ends: The end frames of this attempt, by the id of the process that wrote it.
         reported: What the training process told for the card.
         dropped: Calls whose record could not be written.
         stop_signals: How often it was asked to stop.
@@ -46,7 +48,7 @@ class Progress:
     total: int = 0
     latest: dict[str, float] = field(default_factory=dict)
     attempt: int = 1
-    end: dict[str, object] | None = None
+    ends: dict[int, dict[str, object]] = field(default_factory=dict)
     reported: dict[str, object] = field(default_factory=dict)
     dropped: int = 0
     stop_signals: int = 0
@@ -66,22 +68,31 @@ class Progress:
         speed = self.steps_per_s
         return max(0, self.total - self.step) / speed if self.total and speed else None
 
-    def take(self, entry: Row | Record) -> None:
-        """Account for one entry of a journal of rank 0."""
+    def begin(self, attempt: int) -> None:
+        """Account for the start of an attempt."""
+        self.attempt, self.step = attempt, -1
+        self.ends.clear()
+        self.times.clear()
+
+    def end_of(self, pid: int) -> dict[str, object]:
+        """Return the end frame of a process, or the last of any where it wrote none (a shell around a script)."""
+        return self.ends.get(pid) or next(reversed(self.ends.values()), {})
+
+    def take(self, entry: Row | Record, pid: int) -> None:
+        """Account for one entry of a journal of rank 0 that a process wrote."""
         if isinstance(entry, Row):
-            self.step = entry.step
+            self.step = max(self.step, entry.step)
             self.latest.update(zip(entry.keys, entry.values, strict=True))
             if not self.times or entry.step > self.times[-1][0]:
                 self.times.append((entry.step, entry.time))
         elif entry.kind == Kind.LIFECYCLE:
-            self._lifecycle(entry)
+            self._lifecycle(entry, pid)
 
-    def _lifecycle(self, record: Record) -> None:
+    def _lifecycle(self, record: Record, pid: int) -> None:
         if record.key == "open":
             attempt = record.payload.get("attempt")
             if isinstance(attempt, int) and attempt != self.attempt:
-                self.attempt, self.end = attempt, None
-                self.times.clear()
+                self.begin(attempt)
         elif record.key == "resume" and record.step is not None:
             self.step = record.step
             self.times.clear()
@@ -91,7 +102,7 @@ class Progress:
         elif record.key == "card":
             self.reported.update(record.payload)
         elif record.key == "end":
-            self.end = record.payload
+            self.ends[pid] = record.payload
             dropped = record.payload.get("dropped")
             self.dropped += dropped if isinstance(dropped, int) else 0
 
@@ -115,7 +126,8 @@ class Recorder:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.paths = paths
-        self.record = read_json(paths.state)
+        self.record = read_record(paths)
+        self.record["supervisor"] = ProcessIdentity.of(os.getpid()).to_json()
         self.progress = Progress()
         self._linger_s = linger_s
         self._clock = clock
@@ -136,11 +148,12 @@ class Recorder:
     def poll(self) -> Progress:
         """Read what was logged since the last call, and refresh `run.json` now and then."""
         for reader, entries in self._reader.read():
-            if JournalName.parse(reader.path).rank == 0:
+            name = JournalName.parse(reader.path)
+            if name.rank == 0:
                 for entry in entries:
-                    self.progress.take(entry)
-        now = self._clock()
-        if self.progress.step != self._written_step and now - self._written_at >= _WRITE_EVERY_S:
+                    self.progress.take(entry, name.pid)
+        waited_s = time.monotonic() - self._written_at
+        if self.progress.step != self._written_step and waited_s >= _WRITE_EVERY_S:
             self.write()
         return self.progress
 
@@ -152,7 +165,7 @@ class Recorder:
         self.record["state"] = "running"
         for stale in ("ended", "exit_code", "reason"):  # of an earlier end that this attempt goes on from
             self.record.pop(stale, None)
-        self.progress.end = None
+        self.progress.begin(number)
         self.write()
         return number
 
@@ -164,16 +177,11 @@ class Recorder:
     def attempt_ended(self, code: int | None) -> Exit:
         """Note how the attempt ended, from its exit code (None if unseen) and its own end frame."""
         self.poll()
-        end = self.progress.end or {}
+        process = ProcessIdentity.from_json(self.attempts[-1].get("process"))
+        end = self.progress.end_of(process.pid if process else -1)
         ended = Exit(code, str(end.get("status", "")), str(end.get("error", "")))
-        self.attempts[-1].update(
-            {
-                "ended": self._clock(),
-                "exit_code": code,
-                "reason": describe(ended),
-                "last_step": self.progress.step,
-            }
-        )
+        told = {"exit_code": code, "reason": describe(ended), "last_step": self.progress.step}
+        self.attempts[-1].update({"ended": self.attempts[-1].get("ended", self._clock()), **told})
         self.write()
         return ended
 
@@ -183,11 +191,17 @@ class Recorder:
         self.record["retry_at"] = self._clock() + delay_s
         self.write()
 
-    def finish(self, state: State, ended: Exit) -> None:
-        """Complete the record: sinks, metrics, card, and last of all the state."""
+    def finish(self, state: State, ended: Exit, hurry: Callable[[], bool] = lambda: False) -> None:
+        """Complete the record: sinks, metrics, card, and last of all the state.
+
+        Args:
+            state: The run's final state.
+            ended: How its last attempt ended.
+            hurry: Asked while waiting for the sinks; True leaves the rest of the shipping for later.
+        """
         self.poll()
         for shipper in self._shippers:
-            shipper.finish(state, self._linger_s)
+            shipper.finish(state, self._linger_s, hurry)
         self.record.pop("retry_at", None)
         reason = describe(ended)
         if state == "failed" and ended.code == 0:
@@ -215,7 +229,7 @@ class Recorder:
 
     def write(self, *, durable: bool = False) -> None:
         """Write `run.json` as things stand."""
-        self._written_at, self._written_step = self._clock(), self.progress.step
+        self._written_at, self._written_step = time.monotonic(), self.progress.step
         self.record.update(
             step=self.progress.step,
             total_steps=self.progress.total,

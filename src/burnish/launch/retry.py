@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from signal import Signals
 from typing import Literal
 
-EX_TEMPFAIL = 75
-"""Exit code by which a training process says: stopped on request, resume me (sysexits.h)."""
+from burnish.track.run import EXIT_RESUME_ME
+
+_MAX_REASON = 300
+# As a shell reports them, 128 + n: ABRT, BUS, KILL, SEGV, TERM. Others (PIPE, INT) are ends of their own.
+_SIGNALS = frozenset({6, 7, 9, 11, 15})
 
 State = Literal["created", "running", "retrying", "finished", "failed", "stopped", "lost"]
 """`created` lasts from the making of the run directory until its supervisor has taken it over."""
 
-LIVE_STATES: frozenset[str] = frozenset({"running", "retrying"})
+LIVE_STATES: frozenset[str] = frozenset({"created", "running", "retrying"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,12 @@ class Exit:
     code: int | None
     end_status: str = ""
     error: str = ""
+
+    @property
+    def was_cut_off(self) -> bool:
+        """Whether a signal ended it, also one that a shell around it reports, or it asked to be resumed."""
+        code = self.code
+        return code is not None and (code < 0 or code == EXIT_RESUME_ME or code - 128 in _SIGNALS)
 
     @property
     def shell_code(self) -> int:
@@ -51,8 +61,7 @@ class RetryPolicy:
 
     def delay_s(self, attempts: int, ended: Exit, *, stop_requested: bool) -> float | None:
         """Return the seconds to wait before the next attempt, None for no further attempt."""
-        was_cut_off = ended.code is not None and (ended.code < 0 or ended.code == EX_TEMPFAIL)
-        if stop_requested or not was_cut_off or attempts >= self.max_attempts:
+        if stop_requested or not ended.was_cut_off or attempts >= self.max_attempts:
             return None
         doublings = min(attempts - 1, 60)  # beyond that a float overflows before the bound applies
         return min(self.backoff_s * 2.0**doublings, self.max_backoff_s)
@@ -69,27 +78,33 @@ def final_state(ended: Exit, *, stop_requested: bool, needs_end_record: bool) ->
     if ended.code is None:
         known: dict[str, State] = {"finished": "finished", "failed": "failed", "stopped": "stopped"}
         return known.get(ended.end_status, "lost")
-    if ended.code == EX_TEMPFAIL or (stop_requested and ended.code != 0):
+    if ended.code == EXIT_RESUME_ME or (stop_requested and ended.code != 0):
         return "stopped"
     if ended.code != 0:
         return "failed"
     return "failed" if needs_end_record and ended.end_status != "finished" else "finished"
 
 
+def first_line(text: str) -> str:
+    """Return the first line of an error, without terminal colours and not longer than a line should be."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text).strip().partition("\n")[0]
+    return plain if len(plain) <= _MAX_REASON else f"{plain[:_MAX_REASON]}…"
+
+
 def describe(ended: Exit) -> str:
     """Return one line on how a process ended, for people."""
     if ended.code is None:
-        return ended.error or ("finished" if ended.end_status == "finished" else "its end was not seen")
+        return first_line(ended.error) or ("finished" if ended.end_status == "finished" else "its end was not seen")
     if ended.code < 0:
         try:
             name = Signals(-ended.code).name
         except ValueError:
             name = f"signal {-ended.code}"
         return f"killed by {name}"
-    if ended.error:
-        return ended.error
-    if ended.code == EX_TEMPFAIL:
-        return "stopped on request after saving"
     if ended.code == 0:
         return "finished" if ended.end_status == "finished" else "exit code 0"
+    if ended.code == EXIT_RESUME_ME:
+        return "stopped on request after saving"
+    if ended.error:
+        return first_line(ended.error)
     return f"exit code {ended.code}"

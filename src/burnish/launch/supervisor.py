@@ -64,14 +64,17 @@ class Supervisor:
         self._child: ProcessIdentity | None = None
         self.stop_signals = 0
 
-    def run(self) -> tuple[State, Exit]:
+    def run(self, lock: FileLock | None = None) -> tuple[State, Exit]:
         """Run the command until it ends for good; return the run's state and how the last attempt ended.
+
+        Args:
+            lock: The run's lock, where the caller holds it already; released at the end.
 
         Raises:
             RunError: Another live process supervises this run.
             UsageError: The command cannot be started.
         """
-        lock = FileLock.try_acquire(self._paths.lock)
+        lock = lock or FileLock.try_acquire(self._paths.lock)
         if lock is None:
             raise RunError(
                 f"run {self._paths.name} is supervised by another live process",
@@ -88,7 +91,8 @@ class Supervisor:
                 if delay_s is None or not self._wait(recorder, delay_s):
                     break
             state = final_state(ended, stop_requested=self.stop_signals > 0, needs_end_record=self._needs_end_record)
-            recorder.finish(state, ended)
+            asked = self.stop_signals
+            recorder.finish(state, ended, hurry=lambda: self.stop_signals > asked)
             return state, ended
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:

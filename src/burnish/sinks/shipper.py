@@ -10,6 +10,7 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from burnish.core.files import read_json, write_atomic
@@ -20,6 +21,7 @@ from burnish.sinks.builtin import SinkFactory
 
 _log = logging.getLogger(__name__)
 _POLL_S = 0.5
+_JOIN_S = 0.2
 _BACKOFF_S = (1.0, 60.0)
 
 
@@ -64,22 +66,32 @@ class Shipper:
         """Begin to ship what is there and what comes."""
         self._thread.start()
 
-    def finish(self, status: str, timeout_s: float) -> bool:
+    def finish(self, status: str, timeout_s: float, hurry: Callable[[], bool] = lambda: False) -> bool:
         """Ship the rest and close the sink; return whether that was done in time.
 
-        A sink that hangs is abandoned: its thread is a daemon, and a later `burnish sync` goes on from its
-        cursor.
+        A sink that hangs is abandoned: its thread is a daemon, and its cursor says where to go on from.
+
+        Args:
+            status: How the run ended.
+            timeout_s: How long to wait for the sink.
+            hurry: Asked several times a second; True ends the waiting.
         """
         self._end_status = status
         self._ending.set()
-        self._thread.join(timeout_s)
+        until = time.monotonic() + timeout_s
+        while self._thread.is_alive() and time.monotonic() < until and not hurry():
+            self._thread.join(min(_JOIN_S, timeout_s))
         return not self._thread.is_alive() and not self._error
 
     @property
     def status(self) -> ShipStatus:
         """How far it got."""
-        sizes = {path.name: path.stat().st_size for path in journal_files(self._run.journals)}
-        behind = sum(size - min(size, self._offsets.get(name, 0)) for name, size in sizes.items())
+        behind = 0
+        for path in journal_files(self._run.journals):
+            try:
+                behind += max(0, path.stat().st_size - self._offsets.get(path.name, 0))
+            except FileNotFoundError:
+                continue
         return ShipStatus(self._shipped, behind, self._error)
 
     def _work(self) -> None:

@@ -163,7 +163,9 @@ def _lineage(config: Mapping[str, object]) -> list[str]:
 def _code(code: Mapping[str, object]) -> str:
     if not code:
         return "not in a git repository"
-    state = "with uncommitted changes, see `code.diff`" if code.get("dirty") else "clean"
+    states = {True: "with uncommitted changes, see `code.diff`", False: "clean"}
+    dirty = code.get("dirty")
+    state = states[dirty] if isinstance(dirty, bool) else "its changes unknown"
     untracked = code.get("untracked")
     extra = f", {len(untracked)} untracked files" if isinstance(untracked, list | tuple) and untracked else ""
     return f"commit `{str(code.get('commit'))[:12]}` on `{code.get('branch')}`, {state}{extra}"

@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 _FLOATS: Final = frozenset({float})
 
 Status = Literal["finished", "failed", "stopped"]
+EXIT_RESUME_ME: Final = 75
+"""Exit code by which a training process says: stopped on request, resume me (EX_TEMPFAIL of sysexits.h)."""
 
 
 class Run:
@@ -123,10 +125,19 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None:
-            self.finish()
+        self.finish_with(error)
+
+    def finish_with(self, error: BaseException | None) -> None:
+        """Close the record as an exception says: none or `sys.exit(0)` is a good end, Ctrl-C a stop."""
+        if isinstance(error, SystemExit):
+            code = error.code if isinstance(error.code, int) else int(error.code is not None)
+            status: Status = "finished" if code == 0 else "stopped" if code == EXIT_RESUME_ME else "failed"
+            self.finish(status, exit_code=code, error=f"sys.exit({error.code!r})" if code else "")
+        elif error is not None:
+            status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+            self.finish(status, exit_code=1, error=f"{type(error).__name__}: {error}")
         else:
-            self.finish("failed", exit_code=1, error=f"{type(error).__name__}: {error}")
+            self.finish()
 
     def _record(self, kind: Kind, key: str, payload: Mapping[str, object], step: int | None = None) -> None:
         try:

@@ -7,13 +7,14 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import SystemRandom
 from types import TracebackType
+from typing import NoReturn
 
 from burnish.core.errors import StorageError
-from burnish.core.files import make_folder, write_json
+from burnish.core.files import make_folder, write_atomic, write_json
 from burnish.core.ids import run_name, run_token
 from burnish.core.paths import RunPaths, find_project
 from burnish.core.processes import ProcessIdentity
@@ -46,11 +47,14 @@ def start_run(name: str = "", *, config: Mapping[str, object] | None = None) -> 
     folder = os.environ.get(RUN_DIR_VARIABLE)
     if folder:
         run = Run(Path(folder), attempt=int(os.environ.get(ATTEMPT_VARIABLE, "1")), rank=_rank())
+        if config and run.rank == 0 and not run.paths.config.exists():
+            _write_config(run.paths, config)
     else:
         run = Run(_make_run(name, config or {}), rank=_rank())
         _start_keeper(run)
     _current = run
     _end_with_interpreter(run)
+    run.report({"python": sys.version.split()[0], "executable": sys.executable})
     return run
 
 
@@ -64,25 +68,37 @@ def log(values: Mapping[str, float], step: int | None = None) -> None:
     (_current or start_run()).log(values, step)
 
 
-def create_run_directory(runs: Path, name: str, record: Mapping[str, object]) -> RunPaths:
-    """Make a run directory with its first `run.json`.
+def create_run_directory(runs: Path, parts: Sequence[str], now: float) -> RunPaths:
+    """Make the directory of a new run; its name ends in an id that no other run of the folder has.
+
+    Args:
+        runs: The runs folder.
+        parts: What the name says between date and id.
+        now: Seconds since the epoch.
 
     Raises:
-        StorageError: The folder cannot be written, or the name is taken.
+        StorageError: The folder cannot be written.
     """
-    paths = RunPaths(runs / name)
+    random = SystemRandom()
     try:
+        taken = {name.rsplit("_", 1)[-1] for name in (path.name for path in runs.iterdir())}
+        while (token := run_token(random)) in taken:
+            pass
+        paths = RunPaths(runs / run_name(time.strftime("%Y%m%d", time.gmtime(now)), parts, token))
         paths.root.mkdir()
     except OSError as error:
-        reason = "the name is taken" if isinstance(error, FileExistsError) else error.strerror
         raise StorageError(
-            f"cannot create run directory {paths.root}: {reason}",
+            f"cannot create a run directory in {runs}: {error.strerror}",
             hint="choose another folder: BURNISH_RUNS=/path/to/runs",
         ) from error
     for folder in (paths.journals, paths.checkpoints, paths.cursors):
         make_folder(folder)
-    write_json(paths.state, {"format": 1, "id": name.rsplit("_", 1)[-1], "name": name, **record})
     return paths
+
+
+def write_first_record(paths: RunPaths, record: Mapping[str, object]) -> None:
+    """Write the `run.json` by which a run begins to exist for others."""
+    write_json(paths.state, {"format": 1, "id": paths.name.rsplit("_", 1)[-1], "name": paths.name, **record})
 
 
 def _make_run(name: str, config: Mapping[str, object]) -> Path:
@@ -90,7 +106,7 @@ def _make_run(name: str, config: Mapping[str, object]) -> Path:
     masker = Masker.from_environment(os.environ)
     now = time.time()
     script = Path(sys.argv[0]).stem if sys.argv and sys.argv[0] not in ("", "-c", "-m") else "python"
-    full = run_name(time.strftime("%Y%m%d", time.gmtime(now)), [name or script], run_token(SystemRandom()))
+    paths = create_run_directory(project.runs, [name or script], now)
     record = {
         "state": "running",
         "created": now,
@@ -101,11 +117,16 @@ def _make_run(name: str, config: Mapping[str, object]) -> Path:
         "project": str(project.root),
         "attempts": [{"number": 1, "started": now, "process": ProcessIdentity.of(os.getpid()).to_json()}],
     }
-    paths = create_run_directory(project.runs, full, record)
     if config:
-        # JSON is YAML: no parser of our own is loaded into the training process for this.
-        paths.config.write_text(json.dumps(_masked(config, masker), indent=1) + "\n")
+        _write_config(paths, config)
+    write_first_record(paths, record)
     return paths.root
+
+
+def _write_config(paths: RunPaths, config: Mapping[str, object]) -> None:
+    """Keep what a script says of its config. JSON is YAML: no parser is loaded into the training process for it."""
+    masker = Masker.from_environment(os.environ)
+    write_atomic(paths.config, json.dumps(_masked(config, masker), indent=1) + "\n")
 
 
 def _masked(value: object, masker: Masker) -> object:
@@ -118,27 +139,41 @@ def _masked(value: object, masker: Masker) -> object:
 
 
 def _start_keeper(run: Run) -> None:
-    """Start the keeper in a session of its own; it inherits no descriptor, or `script | cat` would hang."""
+    """Start the keeper in a session of its own, as nobody's child: a script may wait for all of its children.
+
+    It inherits no descriptor, or `script | cat` would hang. A shell starts it in the background and ends, which
+    costs a millisecond; a fork of this process would copy the page tables of a whole training.
+    """
     if run.rank != 0:
         return
-    argv = [sys.executable, "-m", "burnish.launch.keeper", str(run.paths.root)]
+    shell = ["sh", "-c", '"$@" &', "sh", sys.executable, "-m", "burnish.launch.keeper", str(run.paths.root)]
     null = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
     try:
-        os.posix_spawn(sys.executable, argv, dict(os.environ), file_actions=null, setsid=True)
+        os.waitpid(os.posix_spawn("/bin/sh", shell, dict(os.environ), file_actions=null, setsid=True), 0)
     except OSError as error:
         run._lost(error)  # nothing is lost that is logged: the next Burnish command completes the record
 
 
 def _end_with_interpreter(run: Run) -> None:
-    previous = sys.excepthook
+    """Close the record when the interpreter ends, however it does."""
+    report_exception, leave = sys.excepthook, sys.exit
 
     def note_exception(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        status = "stopped" if issubclass(kind, KeyboardInterrupt) else "failed"
-        run.finish(status, exit_code=1, error=f"{kind.__name__}: {error}")  # type: ignore[arg-type]
-        previous(kind, error, trace)
+        run.finish_with(error)
+        report_exception(kind, error, trace)
 
-    sys.excepthook = note_exception
-    atexit.register(run.finish)
+    def note_exit(status: str | int | None = None, /) -> NoReturn:
+        exits.append(status)
+        leave(status)
+
+    def end() -> None:
+        # A script that catches an exit and goes on to its end looks the same from here; that is rare.
+        run.finish_with(SystemExit(exits[-1]) if exits else None)
+
+    exits: list[str | int | None] = []
+    # The interpreter hands an exception to its hook, but an exit to nobody: the only place to see its code is here.
+    sys.excepthook, sys.exit = note_exception, note_exit
+    atexit.register(end)
 
 
 def _rank() -> int:

@@ -60,9 +60,7 @@ class TrlExperiment(Experiment[Any]):
         self.track.report(
             {
                 "device": self.config.training.device,
-                "seed": self.config.seed,
                 "threads": torch.get_num_threads(),
-                "torch": torch.__version__,
                 "deterministic": self.config.training.deterministic,
                 "parameters": sum(p.numel() for p in self.model.parameters()),
                 "trainable_parameters": sum(p.numel() for p in self.model.parameters() if p.requires_grad),

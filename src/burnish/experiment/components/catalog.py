@@ -19,8 +19,11 @@ BUILTINS: Final = (
     _builtin("models", "pretrained", "models:load_pretrained", "PretrainedConfig"),
     _builtin("models", "smollm2-135m", "smollm2:load_smollm2", "SmolLM2Config"),
     _builtin("datasets", "reasoning-gym", "data:load_reasoning_gym", "ReasoningGymConfig"),
-    _builtin("rewards", "exact-match", "rewards:exact_match", "ExactMatchRewardConfig"),
-    _builtin("rewards", "character-match", "rewards:character_match", "CharacterMatchRewardConfig"),
+    _builtin("rewards", "exact-match", "rewards:exact_match", "RewardConfig"),
+    _builtin("rewards", "character-match", "rewards:character_match", "RewardConfig"),
     _builtin("evaluators", "exact-match", "evaluators:ExactMatch", "ExactMatchConfig"),
     _builtin("evaluators", "preference-accuracy", "evaluators:PreferenceAccuracy", "PreferenceAccuracyConfig"),
 )
+
+DEFAULT_CONFIGS: Final = {"rewards": f"{_HERE}.configs:RewardConfig"}
+"""Config classes of components that name none, by category; elsewhere `name` is all that they take."""

@@ -5,9 +5,9 @@ Where TRL's own default misleads, the field here states ours, and `burnish confi
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from burnish.config import ComponentConfig, Config, component
@@ -77,14 +77,8 @@ class PreferenceAccuracyConfig(ComponentConfig):
     batch_size: int = Field(64, ge=1)
 
 
-class ExactMatchRewardConfig(ComponentConfig):
-    """1 for the right answer, else 0."""
-
-    weight: float = 1.0
-
-
-class CharacterMatchRewardConfig(ComponentConfig):
-    """Share of the answer's characters in their place; 1 only for the right answer."""
+class RewardConfig(ComponentConfig):
+    """A reward and its weight in the sum; also the config of a plain function that names none."""
 
     weight: float = 1.0
 
@@ -103,6 +97,25 @@ class CheckpointsConfig(Config):
     keep_last: int = Field(2, ge=1)
     metric: str = Field("eval/exact_match", description="says which checkpoint is best")
     direction: Literal["min", "max"] = "max"
+
+
+_SET_BY_US: Final[dict[str, str]] = {
+    "output_dir": "the run directory",
+    "seed": "seed",
+    "save_steps": "checkpoints.every",
+    "save_total_limit": "checkpoints.keep_last",
+    "eval_steps": "evaluation.every",
+    "logging_steps": "training.log_every",
+    "per_device_train_batch_size": "training.batch_size",
+    "lr_scheduler_type": "training.lr_scheduler",
+    "use_cpu": "training.device",
+    "full_determinism": "training.deterministic",
+    "resume_from_checkpoint": "the supervisor",
+    "activation_checkpointing": "training.gradient_checkpointing",
+    "save_strategy": "checkpoints.every",
+    "eval_strategy": "evaluation.every",
+    "num_train_epochs": "training.max_steps",
+}
 
 
 class TrainingConfig(Config):
@@ -132,16 +145,18 @@ class TrainingConfig(Config):
     threads: int = Field(0, ge=0, description="CPU threads of torch; 0 leaves torch's choice")
     trl: dict[str, Any] = Field({}, description="any other argument of the TRL trainer's config class")
     trl_class: ClassVar[str] = ""
+    trl_set_by_us: ClassVar[dict[str, str]] = {}
 
     @field_validator("trl")
     @classmethod
     def _trl_knows_its_arguments(cls, given: dict[str, Any]) -> dict[str, Any]:
-        own = {*cls.model_fields, *_SET_BY_US}
+        elsewhere = {**_SET_BY_US, **cls.trl_set_by_us}
+        own = {*cls.model_fields, *elsewhere}
         known = trl_fields(cls.trl_class)
         wrong: list[InitErrorDetails] = []
         for name, value in given.items():
             if name in own:
-                where = {"where": _SET_BY_US.get(name, f"training.{name}")}
+                where = {"where": elsewhere.get(name, f"training.{name}")}
                 error = PydanticCustomError("rule", "is set by {where}", where)
             elif known is not None and name not in known:
                 best = nearest(name, known)
@@ -165,12 +180,20 @@ class DpoTrainingConfig(TrainingConfig):
     """Arguments of TRL's DPO trainer."""
 
     trl_class: ClassVar[str] = "DPOConfig"
+    trl_set_by_us: ClassVar[dict[str, str]] = {"beta": "beta"}
 
 
 class GrpoTrainingConfig(TrainingConfig):
     """Arguments of TRL's GRPO trainer."""
 
     trl_class: ClassVar[str] = "GRPOConfig"
+    trl_set_by_us: ClassVar[dict[str, str]] = {
+        "beta": "beta",
+        "num_generations": "generations",
+        "max_completion_length": "max_completion_length",
+        "temperature": "temperature",
+        "reward_weights": "rewards.N.weight",
+    }
 
 
 class TrlExperimentConfig(ExperimentConfig):
@@ -181,21 +204,6 @@ class TrlExperimentConfig(ExperimentConfig):
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     checkpoints: CheckpointsConfig = CheckpointsConfig()
-
-
-_SET_BY_US = {
-    "output_dir": "the run directory",
-    "seed": "seed",
-    "save_steps": "checkpoints.every",
-    "save_total_limit": "checkpoints.keep_last",
-    "eval_steps": "evaluation.every",
-    "logging_steps": "training.log_every",
-    "per_device_train_batch_size": "training.batch_size",
-    "lr_scheduler_type": "training.lr_scheduler",
-    "use_cpu": "training.device",
-    "full_determinism": "training.deterministic",
-    "resume_from_checkpoint": "the supervisor",
-}
 
 
 class SftConfig(TrlExperimentConfig):
@@ -216,9 +224,25 @@ class GrpoConfig(TrlExperimentConfig):
 
     training: GrpoTrainingConfig = GrpoTrainingConfig()
     rewards: list[component("rewards")] = Field(  # type: ignore[valid-type]
-        [ExactMatchRewardConfig(name="exact-match")], min_length=1
+        [RewardConfig(name="exact-match")], min_length=1
     )
     generations: int = Field(8, ge=2, description="completions a prompt, compared with each other")
     max_completion_length: int = Field(16, ge=1, description="tokens")
     temperature: float = Field(1.0, gt=0)
     beta: float = Field(0.0, ge=0, description="weight of the KL penalty; above 0 a reference model is kept")
+
+    @model_validator(mode="after")
+    def _saves_between_generations(self) -> GrpoConfig:
+        # TRL does not save the completions that it still trains on: a resume in between trains on others.
+        given = self.training.trl
+        micro_steps = given.get("steps_per_generation", self.training.gradient_accumulation_steps)
+        period = micro_steps * given.get("num_iterations", 1) / self.training.gradient_accumulation_steps
+        if self.checkpoints.every % period:
+            error = PydanticCustomError(
+                "rule",
+                "must be a multiple of {period} steps, in which TRL reuses its completions",
+                {"period": f"{period:g}"},
+            )
+            wrong = InitErrorDetails(type=error, loc=("checkpoints", "every"), input=self.checkpoints.every)
+            raise ValidationError.from_exception_data(type(self).__name__, [wrong])
+        return self

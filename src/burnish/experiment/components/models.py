@@ -14,6 +14,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from burnish.checkpoint import read_manifest, verify
 from burnish.core.errors import ComponentError
 from burnish.experiment.components.configs import LoraConfig, PretrainedConfig, TinyLlamaConfig
 
@@ -70,6 +71,8 @@ def load_pretrained(config: PretrainedConfig) -> ModelAndTokenizer:
         ComponentError: The folder is no model.
     """
     folder = Path(config.path)
+    if read_manifest(folder) is not None:
+        verify(folder)  # what was whole when the config was frozen may have been damaged since
     if (folder / "adapter_config.json").is_file():
         import peft
 
