@@ -234,9 +234,12 @@ class GrpoConfig(TrlExperimentConfig):
     @model_validator(mode="after")
     def _saves_between_generations(self) -> GrpoConfig:
         # TRL does not save the completions that it still trains on: a resume in between trains on others.
-        given = self.training.trl
-        micro_steps = given.get("steps_per_generation", self.training.gradient_accumulation_steps)
-        period = micro_steps * given.get("num_iterations", 1) / self.training.gradient_accumulation_steps
+        accumulated = self.training.gradient_accumulation_steps
+        micro_steps = self.training.trl.get("steps_per_generation", accumulated)
+        reuses = self.training.trl.get("num_iterations", 1)
+        if not isinstance(micro_steps, int) or not isinstance(reuses, int):
+            return self  # TRL itself says what is wrong with them
+        period = max(1.0, micro_steps * reuses / accumulated)
         if self.checkpoints.every % period:
             error = PydanticCustomError(
                 "rule",
