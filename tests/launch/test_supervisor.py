@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 
 import pyarrow.parquet as pq
 import pytest
@@ -25,8 +28,6 @@ def count(burnish):
 
 
 def python(*words):
-    import sys
-
     return ["--", sys.executable, *words]
 
 
@@ -38,6 +39,16 @@ def training_pid(burnish):
 
 def has_step(burnish, step):
     return any(f"step {step}\n" in path.read_text() for path in burnish.runs.glob("*/console.log"))
+
+
+def orphan(burnish, eventually, steps=10_000, pause_s=0.01):
+    """Start a training, kill its supervisor once it has begun, and return the training's process id."""
+    running = burnish.start("run", *python("count.py", str(steps), str(pause_s)))
+    eventually(lambda: has_step(burnish, 3), "training has begun")
+    pid = training_pid(burnish)
+    running.kill()
+    running.communicate()
+    return pid
 
 
 def test_any_command_becomes_a_run_with_its_exit_code(count):
@@ -123,11 +134,7 @@ def test_ctrl_c_twice_kills_at_once(burnish, eventually):
 
 
 def test_killing_the_supervisor_leaves_training_alone_and_the_next_command_adopts_it(count, eventually):
-    running = count.start("run", *python("count.py", "150", "0.02"))
-    eventually(lambda: has_step(count, 5), "training has begun")
-    pid = training_pid(count)
-    running.kill()
-    running.communicate()
+    pid = orphan(count, eventually, 150, 0.02)
     assert is_running(pid)
     done = count("ls")
     assert "its supervisor had died; adopted, training goes on" in done.stderr
@@ -140,11 +147,7 @@ def test_killing_the_supervisor_leaves_training_alone_and_the_next_command_adopt
 
 
 def test_when_supervisor_and_training_are_both_killed_the_record_says_lost(count, eventually):
-    running = count.start("run", *python("count.py", "10000", "0.01"))
-    eventually(lambda: has_step(count, 5), "training has begun")
-    pid = training_pid(count)
-    running.kill()
-    running.communicate()
+    pid = orphan(count, eventually, 10000, 0.01)
     os.killpg(pid, signal.SIGKILL)
     eventually(lambda: not is_running(pid), "training is dead")
     done = count("ls")
@@ -156,14 +159,8 @@ def test_when_supervisor_and_training_are_both_killed_the_record_says_lost(count
 
 
 def test_a_child_whose_supervisor_died_before_writing_its_pid_is_found(count, eventually):
-    running = count.start("run", *python("count.py", "200", "0.02"))
-    eventually(lambda: has_step(count, 3), "training has begun")
-    pid = training_pid(count)
-    running.kill()
-    running.communicate()
+    pid = orphan(count, eventually, 200, 0.02)
     state = next(count.runs.glob("*/run.json"))
-    import json
-
     record = json.loads(state.read_text())
     del record["attempts"][0]["process"]
     state.write_text(json.dumps(record))
@@ -222,8 +219,6 @@ def test_a_run_that_is_still_being_made_is_left_alone(count):
 
 
 def test_a_run_whose_supervisor_died_after_seeing_the_end_keeps_its_exit_code(count):
-    import json
-
     assert count("run", *python("count.py", "5", "0")).returncode == 0
     state = next(count.runs.glob("*/run.json"))
     record = json.loads(state.read_text())
@@ -237,10 +232,7 @@ def test_a_run_whose_supervisor_died_after_seeing_the_end_keeps_its_exit_code(co
 
 
 def test_many_commands_at_once_agree_on_an_orphan(count, eventually):
-    running = count.start("run", *python("count.py", "150", "0.02"))
-    eventually(lambda: has_step(count, 3), "training has begun")
-    running.kill()
-    running.communicate()
+    orphan(count, eventually, 150, 0.02)
     looking = [count.start("ls") for _ in range(4)]
     told = [look.communicate(timeout=60)[1] for look in looking]
     assert [look.returncode for look in looking] == [0] * 4
@@ -307,12 +299,7 @@ def test_a_damaged_record_stops_no_other_run(count):
 
 
 def test_a_process_of_another_namespace_is_not_judged_from_here(count, eventually):
-    import json
-
-    running = count.start("run", *python("count.py", "200", "0.02"))
-    eventually(lambda: has_step(count, 3), "training has begun")
-    running.kill()
-    running.communicate()
+    orphan(count, eventually, 200, 0.02)
     state = next(count.runs.glob("*/run.json"))
     record = json.loads(state.read_text())
     record["attempts"][0]["process"]["namespace"] = "pid:[1]"
@@ -364,8 +351,6 @@ def test_quiet_still_tells_a_failure(burnish):
 def test_output_without_a_last_newline_and_bytes_that_are_no_text_are_kept(burnish):
     assert burnish("run", "--", "sh", "-c", "printf 'one\\nlast'").returncode == 0
     assert burnish("logs", str(burnish.records()[0]["id"])).stdout == "one\nlast\n"
-    import subprocess
-
     done = subprocess.run(
         [*burnish.argv("run", "--"), "echo", b"\xff"], cwd=burnish.root, env=burnish.environ, check=False
     )
