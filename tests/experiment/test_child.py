@@ -233,3 +233,14 @@ def test_debug_of_an_experiment_without_a_number_of_steps_works(burnish):
     burnish.write("free.yaml", "experiment: free:Free\n")
     assert burnish("run", "--debug", "free.yaml").returncode == 0
     assert burnish("run", "--debug", "--", "no-such-program").returncode == 2
+
+
+def test_a_reference_to_an_experiment_that_has_not_finished_says_to_run_it_first(burnish):
+    burnish("run", burnish.toy(fail_in="train", fail_at=1))
+    burnish.write("next.yaml", "experiment: toy:Toy\nfail_in: ${run:toy@last}\n")
+    done = burnish("run", "next.yaml")
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"error: no run and no finished experiment is called 'toy' in {burnish.runs} (next.yaml:2:10)\n"
+        "hint: run it first: burnish run experiments/toy.yaml\n"
+    )

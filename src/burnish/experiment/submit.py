@@ -208,7 +208,7 @@ def _select(selector: str, project: Project) -> RunPaths:
             is_match = record.get("experiment") == selector and record.get("state") == "finished"
             if is_match and not record.get("debug"):
                 return RunPaths(project.runs / str(record["name"]))
-        names = sorted({str(r.get("experiment")) for r in records})
+        names = {str(record.get("experiment")) for record in records} - {selector}
         best = nearest(selector, names)
         raise RunError(
             f"no run and no finished experiment is called {selector!r} in {project.runs}",
