@@ -9,8 +9,8 @@ import importlib.util
 import os
 import re
 import subprocess
-import tempfile
 import sys
+import tempfile
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
