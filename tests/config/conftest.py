@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import pytest
 from pydantic import Field
@@ -40,8 +40,6 @@ class TrainConfig(Config):
 
 
 class DemoConfig(Config):
-    aliases: ClassVar[dict[str, str]] = {}
-
     experiment: str
     name: str = ""
     version: str = ""

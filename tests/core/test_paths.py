@@ -74,5 +74,5 @@ def test_runs_folder_that_cannot_be_made_names_the_way_out(inner, monkeypatch):
 def test_files_of_a_run_lie_inside_its_folder(tmp_path):
     paths = RunPaths(tmp_path / "x_k7f2")
     inside = [getattr(paths, name) for name in vars(RunPaths) if isinstance(vars(RunPaths)[name], property)]
-    assert paths.name == "x_k7f2"
-    assert {path.parent for path in inside if path != paths.name} == {paths.root}
+    assert (paths.name, paths.id) == ("x_k7f2", "k7f2")
+    assert {path.parent for path in inside if path not in (paths.name, paths.id)} == {paths.root}

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 
 from burnish.core.clock import duration
 from burnish.core.errors import BurnishError, ConfigError, Problem
-from burnish.core.files import read_json
+from burnish.core.ids import run_id
 from burnish.core.paths import Project, RunPaths
-from burnish.journal.record import RunRecord
+from burnish.journal.record import RunRecord, read_record
 from burnish.launch import Progress, adopt_orphans
 
 _STATUS_EVERY_S = 0.2
@@ -34,12 +34,8 @@ def out_json(value: object) -> None:
 
 
 def err(text: str) -> None:
-    """Print a message that is not the result; a closed terminal is no reason to stop."""
-    try:
-        sys.stderr.write(text + "\n")
-        sys.stderr.flush()
-    except OSError:
-        pass
+    """Print a message that is not the result."""
+    raw_err(text + "\n")
 
 
 def show_error(error: BurnishError, *, as_json: bool) -> None:
@@ -76,11 +72,9 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Seque
 def adopt(project: Project) -> None:
     """Look after runs whose supervisor died, and say so."""
     for adoption in adopt_orphans(project.runs):
-        run_id = adoption.name.rsplit("_", 1)[-1]
-        if adoption.outcome == "adopted":
-            err(f"run {run_id}: its supervisor had died; adopted, training goes on")
-        else:
-            err(f"run {run_id}: its supervisor had died; record completed, state {adoption.outcome}")
+        is_adopted = adoption.outcome == "adopted"
+        what = "adopted, training goes on" if is_adopted else f"record completed, state {adoption.outcome}"
+        err(f"run {run_id(adoption.name)}: its supervisor had died; {what}")
 
 
 def record_json(record: RunRecord) -> RunRecord:
@@ -91,19 +85,17 @@ def record_json(record: RunRecord) -> RunRecord:
 
 def show_end(paths: RunPaths, state: str, *, with_output: bool) -> None:
     """Say how a run ended, with the last lines that it printed if it went wrong and they were not shown yet."""
-    record = read_json(paths.state)
-    run_id = paths.name.rsplit("_", 1)[-1]
     if state == "finished":
-        err(f"run {run_id} finished; see burnish show {run_id}")
+        err(f"run {paths.id} finished; see burnish show {paths.id}")
         return
     if state == "failed" and with_output:
         for line in _tail(paths):
             err(f"  | {line}")
-    err(f"{_paint(f'run {run_id} {state}:', '31;1')} {record.get('reason')}")
+    err(f"{_paint(f'run {paths.id} {state}:', '31;1')} {read_record(paths).get('reason')}")
     if state == "stopped":
-        err(f"{_paint('hint:', '36')} go on with it: burnish run --resume {run_id}")
+        err(f"{_paint('hint:', '36')} go on with it: burnish run --resume {paths.id}")
     else:
-        err(f"{_paint('hint:', '36')} all that it printed: burnish logs {run_id}")
+        err(f"{_paint('hint:', '36')} all that it printed: burnish logs {paths.id}")
 
 
 def _tail(paths: RunPaths) -> list[str]:
@@ -118,8 +110,12 @@ def _tail(paths: RunPaths) -> list[str]:
 
 
 def raw_err(text: str) -> None:
-    """Write text to stderr as it is."""
-    _raw(text)
+    """Write text to stderr as it is; a closed terminal is no reason to stop."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError:
+        pass
 
 
 class StatusLine:
@@ -152,14 +148,14 @@ class StatusLine:
             return
         self._shown_at, self._last = now, line
         if self._is_terminal:
-            _raw(f"\r\x1b[2K{line[: _width() - 1]}")
+            raw_err(f"\r\x1b[2K{line[: _width() - 1]}")
         else:
             err(line)
 
     def clear(self) -> None:
         """Remove the line."""
         if self._is_terminal and self._last:
-            _raw("\r\x1b[2K")
+            raw_err("\r\x1b[2K")
 
 
 def status_text(name: str, progress: Progress, *, bar: bool) -> str:
@@ -183,14 +179,6 @@ def status_text(name: str, progress: Progress, *, bar: bool) -> str:
 def training_loss(latest: Mapping[str, float]) -> float | None:
     """Return the last training loss, under either of the names that it usually has."""
     return next((latest[name] for name in ("train/loss", "loss") if name in latest), None)
-
-
-def _raw(text: str) -> None:
-    try:
-        sys.stderr.write(text)
-        sys.stderr.flush()
-    except OSError:
-        pass
 
 
 def _width() -> int:

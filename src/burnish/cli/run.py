@@ -61,16 +61,12 @@ def command(
     if resume:
         if words or argv is not None or debug:
             raise UsageError("--resume takes a run and nothing else", hint=f"burnish run --resume {resume}")
-        return _supervise(_prepare_resume(project, resume), quiet=quiet, as_json=as_json)
+        from burnish.experiment.submit import prepare_resume
+
+        return _supervise(prepare_resume(resume, project), quiet=quiet, as_json=as_json)
     if argv is not None:
         return _run_command(project, list(words), argv, debug=debug, quiet=quiet, as_json=as_json)
     return _run_experiment(project, list(words), debug=debug, quiet=quiet, as_json=as_json)
-
-
-def _prepare_resume(project: Project, selector: str) -> PreparedRun:
-    from burnish.experiment.submit import prepare_resume
-
-    return prepare_resume(selector, project)
 
 
 def _run_experiment(project: Project, words: list[str], *, debug: bool, quiet: bool, as_json: bool) -> int:
@@ -116,7 +112,7 @@ class _Display:
 
     def __init__(self, paths: RunPaths, *, follow: _Follow | None, quiet: bool) -> None:
         self._paths = paths
-        self._id = paths.name.rsplit("_", 1)[-1]
+        self._id = paths.id
         self._follow = follow
         self._quiet = quiet
         self._status = _console.StatusLine(self._id)

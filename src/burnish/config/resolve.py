@@ -267,10 +267,11 @@ def _choices(lookup: Lookup) -> str:
 
 def _freeze(config: Config, tree: Mapping, lookup: Lookup, runs: dict[str, RunReference]) -> Resolved:
     values = config.model_dump(mode="json")
+    complete = _as_tree(values)
     origins: dict[str, Origin] = {}
     machine: dict[str, str] = {}
-    declared = {f.path: f for f in fields_of(type(config), _as_tree(values), lookup)}
-    for path, _ in leaves(_as_tree(values)):
+    declared = {f.path: f for f in fields_of(type(config), complete, lookup)}
+    for path, _ in leaves(complete):
         node = _nearest_written(tree, path)
         found = declared.get(path)
         if found is not None and found.name != "name" and find(tree, path) is None:

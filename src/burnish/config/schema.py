@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, SerializeAsAny, ValidationError, ValidationInfo, field_validator
 from pydantic.functional_validators import PlainValidator
@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from burnish.config.layer import Mapping, Node, Plain, Scalar, Sequence, find, plain
 from burnish.config.origin import Origin
+from burnish.config.sources.env import env_name
 from burnish.core.errors import ComponentError, Problem
 from burnish.core.nearest import nearest_path
 
@@ -26,13 +27,9 @@ Lookup = Callable[[str, str], "type[Config]"]
 
 
 class Config(BaseModel):
-    """Base of every config class: unknown keys are mistakes, values never change, a boolean is no number.
-
-    Class attribute `aliases` maps other accepted spellings of a field to its name, for error hints.
-    """
+    """Base of every config class: unknown keys are mistakes, values never change, a boolean is no number."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), ser_json_inf_nan="constants")
-    aliases: ClassVar[dict[str, str]] = {}
 
     @field_validator("*", mode="before")
     @classmethod
@@ -208,16 +205,14 @@ def _did_you_mean(schema: type[Config], tree: Mapping, path: str, origin: Origin
     paths = [field.path for field in fields_of(schema, tree, lookup)]
     if origin.kind == "env":  # a variable without a section sets no value
         paths = [known for known in paths if "." in known]
-    best = nearest_path(path, paths)
     section = path.rpartition(".")[0]
     name = find(tree, f"{section}.name") if section else None
     if name is not None and name.beaten and plain(name) != plain(name.beaten[0]):
         return f"it was set for {plain(name.beaten[0])!r}; to replace the whole section write '{section}!:'"
+    best = nearest_path(path, paths)
     if best is None:
         return ""
     if origin.kind == "env":
-        from burnish.config.sources.env import env_name
-
         return f"did you mean {env_name(best)}?"
     return f"did you mean {'--' if origin.kind == 'flag' else ''}{best}?"
 

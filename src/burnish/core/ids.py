@@ -17,6 +17,15 @@ def run_token(random: Random) -> str:
     return "".join(random.choice(ALPHABET) for _ in range(TOKEN_LENGTH))
 
 
+def run_id(name: str) -> str:
+    """Return the last part of a run's name, which is enough on the command line.
+
+    >>> run_id("20261121_smollm2-135m_lr1e-4_k7f2")
+    'k7f2'
+    """
+    return name.rsplit("_", 1)[-1]
+
+
 def slug(text: str) -> str:
     """Return text in lower case, fit for a file name.
 

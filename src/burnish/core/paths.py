@@ -8,6 +8,7 @@ from pathlib import Path
 
 from burnish.core.errors import UsageError
 from burnish.core.files import make_folder
+from burnish.core.ids import run_id
 
 _PROJECT_FILE = "burnish.toml"
 _HOME = ".burnish"
@@ -77,6 +78,11 @@ class RunPaths:
     def name(self) -> str:
         """The run's full name."""
         return self.root.name
+
+    @property
+    def id(self) -> str:
+        """The last part of the name, which is enough on the command line."""
+        return run_id(self.name)
 
     @property
     def state(self) -> Path:

@@ -88,7 +88,7 @@ def _failed(run: Run, stage: str, error: BaseException) -> int:
             print(f"hint: {error.hint}", file=sys.stderr)
     else:
         print(masker.text("".join(traceback.format_exception(error))), file=sys.stderr, end="")
-    run.finish("failed", exit_code=1, error=masker.text(f"{stage}: {type(error).__name__}: {error}"))
+    run.finish("failed", exit_code=1, error=f"{stage}: {type(error).__name__}: {error}")
     return 1
 
 

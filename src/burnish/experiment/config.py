@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import Field
 
 from burnish.config import Config
@@ -27,8 +25,6 @@ class TrackingConfig(Config):
 
 class RunConfig(Config):
     """What any run can be told, a plain command included."""
-
-    aliases: ClassVar[dict[str, str]] = {}
 
     name: str = Field("", description="part of the run's name; runs of one name are found by it")
     tags: list[str] = Field([], description="words to find the run by")

@@ -22,6 +22,7 @@ from burnish.core.hardware import read_machine
 from burnish.core.nearest import nearest
 from burnish.core.paths import Project, RunPaths
 from burnish.core.secrets import MASK
+from burnish.core.shape import section, words
 from burnish.experiment.config import SECRETS_VARIABLE, RunConfig
 from burnish.experiment.registry import config_of
 from burnish.journal.index import RunIndex, find_run
@@ -100,7 +101,7 @@ def prepare_experiment(
         ship_to=_ship_to(resolved.values),
         needs_end_record=True,
         resolved=resolved,
-        tags=_words(resolved.values.get("tags")),
+        tags=words(resolved.values, "tags"),
         debug=one_step,
     )
     return prepare_run(plan, project, environ=environ, machine=machine)
@@ -116,8 +117,8 @@ def prepare_command(
         StorageError: The runs folder cannot be written.
     """
     resolved = resolve_flags(RunConfig, flags, lookup=config_of)
-    words = [word for word in command if not word.startswith("-")]
-    script = next((Path(w).stem for w in words if w.endswith((".py", ".sh"))), Path(words[0]).stem if words else "run")
+    named = [word for word in command if not word.startswith("-")]
+    script = next((Path(w).stem for w in named if w.endswith((".py", ".sh"))), Path(named[0]).stem if named else "run")
     name = str(resolved.values.get("name") or script)
     plan = RunPlan(
         experiment=name,
@@ -125,7 +126,7 @@ def prepare_command(
         command=tuple(command),
         policy=_policy(resolved.values),
         ship_to=_ship_to(resolved.values),
-        tags=_words(resolved.values.get("tags")),
+        tags=words(resolved.values, "tags"),
     )
     return prepare_run(plan, project, environ=environ)
 
@@ -144,7 +145,7 @@ def prepare_resume(selector: str, project: Project) -> PreparedRun:
         if lock is not None:
             lock.release()
         raise RunError(f"run {paths.name} is {state}: there is nothing to resume", hint=f"burnish show {paths.name}")
-    command = _words(record.get("command"))
+    command = words(record, "command")
     if any(MASK in word for word in command):
         lock.release()
         raise RunError(
@@ -191,7 +192,7 @@ def follow_reference(text: str, project: Project) -> RunReference:
     """
     selector, _, which = text.partition("@")
     paths = _select(selector, project)
-    checkpoints = _section(_config_values(paths), "checkpoints")
+    checkpoints = section(_config_values(paths), "checkpoints")
     direction: Direction = "min" if checkpoints.get("direction") == "min" else "max"
     retention = Retention(1, str(checkpoints.get("metric", "")), direction)
     folder, manifest = CheckpointStore(paths.checkpoints).find(which or "best", retention)
@@ -222,7 +223,7 @@ def name_parts(stem: str, values: Mapping[str, Plain]) -> tuple[str, ...]:
     >>> name_parts("sft", {"model": {"name": "tiny-llama"}, "training": {"learning_rate": 3e-05}})
     ('sft', 'tiny-llama', '', 'lr3e-05')
     """
-    model, data, training = (_section(values, key) for key in ("model", "data", "training"))
+    model, data, training = (section(values, key) for key in ("model", "data", "training"))
     rate = training.get("learning_rate")
     return (
         str(values.get("name") or stem),
@@ -233,7 +234,7 @@ def name_parts(stem: str, values: Mapping[str, Plain]) -> tuple[str, ...]:
 
 
 def _policy(values: Mapping[str, object]) -> RetryPolicy:
-    retry = _section(values, "retry")
+    retry = section(values, "retry")
     attempts, backoff = retry.get("max_attempts", 3), retry.get("backoff_s", 1.0)
     assert isinstance(attempts, int)
     assert isinstance(backoff, int | float)
@@ -241,17 +242,8 @@ def _policy(values: Mapping[str, object]) -> RetryPolicy:
 
 
 def _ship_to(values: Mapping[str, Plain]) -> tuple[str, ...]:
-    wanted = _section(values, "tracking").get("sinks")
+    wanted = section(values, "tracking").get("sinks")
     return tuple(map(str, wanted)) if isinstance(wanted, list) else tuple(default_sinks())
-
-
-def _section(values: Mapping[str, object], key: str) -> dict[str, object]:
-    value = values.get(key)
-    return value if isinstance(value, dict) else {}
-
-
-def _words(value: object) -> tuple[str, ...]:
-    return tuple(map(str, value)) if isinstance(value, list) else ()
 
 
 def _config_values(paths: RunPaths) -> dict[str, object]:

@@ -17,6 +17,7 @@ from pathlib import Path
 import platformdirs
 
 from burnish.core.errors import RunError, StorageError
+from burnish.core.ids import run_id
 from burnish.core.paths import RunPaths
 from burnish.journal.record import RunRecord, read_record
 
@@ -94,7 +95,7 @@ def find_run(runs: Path, selector: str) -> RunPaths:
     if (runs / selector / "run.json").is_file():
         return RunPaths(runs / selector)
     names = sorted(p.parent.name for p in runs.glob("*/run.json"))
-    matches = [name for name in names if name.rsplit("_", 1)[-1] == selector]
+    matches = [name for name in names if run_id(name) == selector]
     if len(matches) == 1:
         return RunPaths(runs / matches[0])
     if matches:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from burnish.core.files import read_json
 from burnish.core.paths import RunPaths
+from burnish.core.shape import items, section
 
 RunRecord = dict[str, object]
 """The content of a `run.json`."""
@@ -23,10 +24,10 @@ def read_record(paths: RunPaths) -> RunRecord:
     return {
         **record,
         "name": paths.name,
-        "id": paths.name.rsplit("_", 1)[-1],
-        "attempts": [attempt for attempt in _list(record.get("attempts")) if isinstance(attempt, dict)],
-        "latest": {name: value for name, value in _dict(record.get("latest")).items() if _is_number(value)},
-        "summary": {name: value for name, value in _dict(record.get("summary")).items() if _is_summary(value)},
+        "id": paths.id,
+        "attempts": [attempt for attempt in items(record, "attempts") if isinstance(attempt, dict)],
+        "latest": {name: value for name, value in section(record, "latest").items() if _is_number(value)},
+        "summary": {name: value for name, value in section(record, "summary").items() if _is_summary(value)},
     }
 
 
@@ -36,11 +37,3 @@ def _is_summary(value: object) -> bool:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _list(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
-
-
-def _dict(value: object) -> dict[str, object]:
-    return value if isinstance(value, dict) else {}

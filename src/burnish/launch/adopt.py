@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from burnish.core.errors import BurnishError
-from burnish.core.files import FileLock, read_json
+from burnish.core.files import FileLock
 from burnish.core.paths import RunPaths
 from burnish.core.processes import ProcessIdentity, wait_pidfd
 from burnish.journal.index import RunIndex
-from burnish.journal.record import read_record
+from burnish.journal.record import RunRecord, read_record
 from burnish.launch.recorder import Recorder
 from burnish.launch.retry import LIVE_STATES, Exit, State, final_state
 from burnish.sinks import SinkFactory, default_sinks, sink_factories
-from burnish.track.start import RUN_DIR_VARIABLE
+from burnish.track.start import RUN_DIR_VARIABLE, start_keeper
 
 _log = logging.getLogger(__name__)
 _POLL_S = 0.5
@@ -64,25 +62,19 @@ def _adopt(paths: RunPaths) -> str:
         record = read_record(paths)
         if record.get("state") not in LIVE_STATES:
             return ""  # it ended between our look and our lock
-        process = training_process(paths)
+        process = _training_process(paths, record)
         supervisor = ProcessIdentity.from_json(record.get("supervisor"))
         if any(known is not None and known.may_live_elsewhere for known in (process, supervisor)):
             return ""  # another host's or container's run on a shared disk: only from there one can see it
         if process is None or not process.is_alive:
             return complete(paths)
-    start_keeper(paths)
+    _hand_to_keeper(paths)
     return "adopted"
 
 
-def start_keeper(paths: RunPaths) -> None:
+def _hand_to_keeper(paths: RunPaths) -> None:
     """Start a keeper for a run whose training process lives, and wait until it holds the run's lock."""
-    subprocess.Popen(
-        [sys.executable, "-m", "burnish.launch.keeper", str(paths.root)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ).returncode = 0  # it outlives this command: no ResourceWarning, it is init's child soon
+    start_keeper(paths)
     until = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < until:
         lock = FileLock.try_acquire(paths.lock)
@@ -95,13 +87,13 @@ def start_keeper(paths: RunPaths) -> None:
 
 def sinks_of(paths: RunPaths) -> dict[str, SinkFactory]:
     """Return what makes the sinks that a run was started with."""
-    wanted = read_json(paths.state).get("ship_to")
+    wanted = read_record(paths).get("ship_to")
     return sink_factories(map(str, wanted) if isinstance(wanted, list) else default_sinks())
 
 
-def training_process(paths: RunPaths) -> ProcessIdentity | None:
+def _training_process(paths: RunPaths, record: RunRecord) -> ProcessIdentity | None:
     """Return the process of a run's last attempt; None when none was ever seen, or it was seen to end."""
-    attempts = read_record(paths).get("attempts")
+    attempts = record.get("attempts")
     last = attempts[-1] if isinstance(attempts, list) and attempts else {"ended": True}
     if "ended" in last:
         return None
@@ -148,9 +140,10 @@ def keep(paths: RunPaths) -> None:
             return
         time.sleep(_LOCK_TIMEOUT_S / 20)
     with lock:
-        if read_record(paths).get("state") not in LIVE_STATES:
+        record = read_record(paths)
+        if record.get("state") not in LIVE_STATES:
             return
-        process = training_process(paths)
+        process = _training_process(paths, record)
         pidfd = process.open_pidfd() if process is not None else None
         if pidfd is None:
             complete(paths)

@@ -12,11 +12,13 @@ from pathlib import Path
 from burnish.config import Resolved
 from burnish.config.layer import Plain
 from burnish.config.snapshot import write_snapshot
-from burnish.core.files import FileLock, read_json, write_atomic
+from burnish.core.files import FileLock, write_atomic
 from burnish.core.hardware import Machine, read_machine
 from burnish.core.paths import Project, RunPaths
 from burnish.core.secrets import Masker
+from burnish.core.shape import words
 from burnish.isolate.git import read_code_state
+from burnish.journal.record import read_record
 from burnish.launch.retry import RetryPolicy
 from burnish.track.card import collect_card, write_card
 from burnish.track.start import create_run_directory, write_first_record
@@ -110,15 +112,10 @@ def prepare_run(
 
 def describe_kept_run(paths: RunPaths) -> None:
     """Write the card of a run that a plain script began."""
-    record = read_json(paths.state)
-    plan = RunPlan("", (), tuple(map(str, _list(record, "command"))), RetryPolicy())
+    record = read_record(paths)
+    plan = RunPlan("", (), words(record, "command"), RetryPolicy())
     masker = Masker.from_environment(os.environ)
     _write_card(paths, plan, Path(str(record.get("project"))), {}, record, read_machine(), os.environ, masker)
-
-
-def _list(record: Mapping[str, object], key: str) -> list[object]:
-    value = record.get(key)
-    return value if isinstance(value, list) else []
 
 
 def _write_card(

@@ -22,6 +22,7 @@ from burnish.core.files import read_json, write_atomic, write_json
 from burnish.core.hardware import Machine
 from burnish.core.paths import RunPaths
 from burnish.core.secrets import Masker, is_secret_name
+from burnish.core.shape import items, section, words
 
 _ENVIRONMENT = (
     "CUDA_VISIBLE_DEVICES", "CUDA_HOME", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
@@ -89,9 +90,9 @@ def read_card(paths: RunPaths) -> dict[str, object]:
 
 def render_card(card: Mapping[str, object], record: Mapping[str, object]) -> str:
     """Return the card as Markdown."""
-    system = _section(card, "system")
-    code = _section(card, "code")
-    config = _section(card, "config")
+    system = section(card, "system")
+    code = section(card, "code")
+    config = section(card, "config")
     lines = [
         f"# {record.get('name', 'run')}",
         "",
@@ -99,12 +100,12 @@ def render_card(card: Mapping[str, object], record: Mapping[str, object]) -> str
         "",
         "## Result",
         "",
-        *_result(_section(record, "summary")),
+        *_result(section(record, "summary")),
         "",
         "## How it was made",
         "",
-        *([f"- typed: `{' '.join(typed)}`"] if (typed := [str(word) for word in _items(record, "typed")]) else []),
-        f"- command: `{' '.join(map(str, _items(card, 'command')))}`",
+        *([f"- typed: `{' '.join(typed)}`"] if (typed := words(record, "typed")) else []),
+        f"- command: `{' '.join(words(card, 'command'))}`",
         f"- config: hash `{config.get('hash', '')}`, group `{config.get('group', '')}`, see `config.yaml`",
         *(f"- starts from: {line}" for line in _lineage(config)),
         f"- code: {_code(code)}",
@@ -112,27 +113,17 @@ def render_card(card: Mapping[str, object], record: Mapping[str, object]) -> str
         "",
         "## What the training process reported",
         "",
-        *(_facts(_section(card, "reported")) or ["nothing"]),
+        *(_facts(section(card, "reported")) or ["nothing"]),
         "",
         "## Machine",
         "",
         f"- {system.get('host')}, user {system.get('user')}, {system.get('platform')}",
         f"- {system.get('cpus')} CPUs ({system.get('cpu')}), {_gib(system.get('memory_bytes'))} memory",
         f"- GPUs: {_gpus(system)}",
-        f"- Python {system.get('python')}, {len(_section(card, 'packages'))} packages (see `card.json`)",
+        f"- Python {system.get('python')}, {len(section(card, 'packages'))} packages (see `card.json`)",
         "",
     ]
     return "\n".join(lines)
-
-
-def _section(card: Mapping[str, object], key: str) -> dict[str, object]:
-    value = card.get(key)
-    return value if isinstance(value, dict) else {}
-
-
-def _items(card: Mapping[str, object], key: str) -> list[object]:
-    value = card.get(key)
-    return value if isinstance(value, list) else []
 
 
 def _result(summary: Mapping[str, object]) -> list[str]:
@@ -179,7 +170,7 @@ def _took(record: Mapping[str, object]) -> str:
 
 
 def _attempts(record: Mapping[str, object]) -> str:
-    number = len(_items(record, "attempts"))
+    number = len(items(record, "attempts"))
     return f"{number} attempt{'s' if number != 1 else ''}"
 
 

@@ -57,7 +57,7 @@ class Run:
     @property
     def id(self) -> str:
         """The last part of the name, which is enough on the command line."""
-        return self.name.rsplit("_", 1)[-1]
+        return self.paths.id
 
     @property
     def step(self) -> int:

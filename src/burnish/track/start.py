@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from burnish.core.errors import StorageError
 from burnish.core.files import make_folder, write_atomic, write_json
-from burnish.core.ids import run_name, run_token
+from burnish.core.ids import run_id, run_name, run_token
 from burnish.core.paths import RunPaths, find_project
 from burnish.core.processes import ProcessIdentity
 from burnish.core.secrets import MASK, Masker, is_secret_name
@@ -51,7 +51,11 @@ def start_run(name: str = "", *, config: Mapping[str, object] | None = None) -> 
             _write_config(run.paths, config)
     else:
         run = Run(_make_run(name, config or {}), rank=_rank())
-        _start_keeper(run)
+        try:
+            if run.rank == 0:
+                start_keeper(run.paths)
+        except OSError as error:
+            run._lost(error)  # nothing is lost that is logged: the next Burnish command completes the record
     _current = run
     _end_with_interpreter(run)
     run.report({"python": sys.version.split()[0], "executable": sys.executable})
@@ -81,7 +85,7 @@ def create_run_directory(runs: Path, parts: Sequence[str], now: float) -> RunPat
     """
     random = SystemRandom()
     try:
-        taken = {name.rsplit("_", 1)[-1] for name in (path.name for path in runs.iterdir())}
+        taken = {run_id(path.name) for path in runs.iterdir()}
         while (token := run_token(random)) in taken:
             pass
         paths = RunPaths(runs / run_name(time.strftime("%Y%m%d", time.gmtime(now)), parts, token))
@@ -98,7 +102,7 @@ def create_run_directory(runs: Path, parts: Sequence[str], now: float) -> RunPat
 
 def write_first_record(paths: RunPaths, record: Mapping[str, object]) -> None:
     """Write the `run.json` by which a run begins to exist for others."""
-    write_json(paths.state, {"format": 1, "id": paths.name.rsplit("_", 1)[-1], "name": paths.name, **record})
+    write_json(paths.state, {"format": 1, "id": paths.id, "name": paths.name, **record})
 
 
 def _make_run(name: str, config: Mapping[str, object]) -> Path:
@@ -138,20 +142,18 @@ def _masked(value: object, masker: Masker) -> object:
     return value if value is None or isinstance(value, bool | int | float) else masker.text(str(value))
 
 
-def _start_keeper(run: Run) -> None:
-    """Start the keeper in a session of its own, as nobody's child: a script may wait for all of its children.
+def start_keeper(paths: RunPaths) -> None:
+    """Start a keeper in a session of its own, as nobody's child: a script may wait for all of its children.
 
     It inherits no descriptor, or `script | cat` would hang. A shell starts it in the background and ends, which
     costs a millisecond; a fork of this process would copy the page tables of a whole training.
+
+    Raises:
+        OSError: No process could be started.
     """
-    if run.rank != 0:
-        return
-    shell = ["sh", "-c", '"$@" &', "sh", sys.executable, "-m", "burnish.launch.keeper", str(run.paths.root)]
+    shell = ["sh", "-c", '"$@" &', "sh", sys.executable, "-m", "burnish.launch.keeper", str(paths.root)]
     null = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
-    try:
-        os.waitpid(os.posix_spawn("/bin/sh", shell, dict(os.environ), file_actions=null, setsid=True), 0)
-    except OSError as error:
-        run._lost(error)  # nothing is lost that is logged: the next Burnish command completes the record
+    os.waitpid(os.posix_spawn("/bin/sh", shell, dict(os.environ), file_actions=null, setsid=True), 0)
 
 
 def _end_with_interpreter(run: Run) -> None:
