@@ -244,3 +244,12 @@ def test_a_reference_to_an_experiment_that_has_not_finished_says_to_run_it_first
         f"error: no run and no finished experiment is called 'toy' in {burnish.runs} (next.yaml:2:10)\n"
         "hint: run it first: burnish run experiments/toy.yaml\n"
     )
+
+
+def test_three_stars_that_somebody_wrote_are_no_credential(burnish):
+    file = burnish.toy(fail_in="train", fail_at=1, name="a *** b")
+    assert burnish("run", file).returncode == 1
+    assert only(burnish)["reason"] == "train: RuntimeError: shapes differ"
+    resumed = burnish("run", "--resume", str(only(burnish)["id"]))
+    assert "RuntimeError: shapes differ" in resumed.stderr
+    assert len(only(burnish)["attempts"]) == 2

@@ -36,6 +36,7 @@ def write_snapshot(resolved: Resolved, paths: RunPaths, masker: Masker) -> dict[
             "origins": {path: masker.text(str(origin)) for path, origin in sorted(resolved.origins.items())},
             "history": history,
             "lineage": {path: asdict(reference) for path, reference in sorted(resolved.lineage.items())},
+            "masked": sorted(hidden),
         },
     )
     return hidden

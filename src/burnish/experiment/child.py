@@ -6,12 +6,15 @@ import json
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 
-from burnish.config.layer import Mapping, Scalar, find, leaves, replaced
+from burnish.config.layer import Mapping, Scalar, find, replaced
 from burnish.config.schema import validate
 from burnish.config.sources.yaml import parse_yaml
 from burnish.core.errors import BurnishError, ConfigError, RunError
-from burnish.core.secrets import MASK, Masker
+from burnish.core.files import read_json
+from burnish.core.secrets import Masker
+from burnish.core.shape import words
 from burnish.experiment.base import Experiment
 from burnish.experiment.config import SECRETS_VARIABLE
 from burnish.experiment.registry import config_of, load
@@ -45,7 +48,8 @@ def open_experiment(run: Run) -> Experiment[object]:
     path = run.paths.config
     tree = parse_yaml(path.read_bytes(), str(path))
     assert isinstance(tree, Mapping)
-    tree = _with_secrets(tree, json.loads(os.environ.pop(SECRETS_VARIABLE, "{}")))
+    masked = words(read_json(run.paths.origins), "masked")
+    tree = _with_secrets(tree, masked, json.loads(os.environ.pop(SECRETS_VARIABLE, "{}")))
     name = find(tree, "experiment")
     assert isinstance(name, Scalar), f"{path} names no experiment"
     checked = validate(config_of("experiments", str(name.value)), tree, config_of)
@@ -56,18 +60,16 @@ def open_experiment(run: Run) -> Experiment[object]:
     return experiment
 
 
-def _with_secrets(tree: Mapping, secrets: dict[str, None | bool | int | float | str]) -> Mapping:
+def _with_secrets(tree: Mapping, masked: Sequence[str], secrets: dict[str, None | bool | int | float | str]) -> Mapping:
     """Return the tree with each masked value as it was; never trains on the mask."""
-    for path, node in leaves(tree):
-        if isinstance(node, Scalar) and isinstance(node.value, str) and MASK in node.value and path not in secrets:
+    for path in masked:
+        node = find(tree, path)
+        if path not in secrets or node is None:
             raise RunError(
                 f"{path} was a credential, which is not kept on disk",
                 hint="start the run anew, with the value in the environment: ${env:NAME}",
             )
-    for path, value in secrets.items():
-        masked = find(tree, path)
-        if masked is not None:
-            tree = replaced(tree, path.split("."), Scalar(value, masked.origin))
+        tree = replaced(tree, path.split("."), Scalar(secrets[path], node.origin))
     return tree
 
 

@@ -21,7 +21,6 @@ from burnish.core.files import FileLock
 from burnish.core.hardware import read_machine
 from burnish.core.nearest import nearest
 from burnish.core.paths import Project, RunPaths
-from burnish.core.secrets import MASK
 from burnish.core.shape import section, words
 from burnish.experiment.config import SECRETS_VARIABLE, RunConfig
 from burnish.experiment.registry import config_of
@@ -145,14 +144,13 @@ def prepare_resume(selector: str, project: Project) -> PreparedRun:
         if lock is not None:
             lock.release()
         raise RunError(f"run {paths.name} is {state}: there is nothing to resume", hint=f"burnish show {paths.name}")
-    command = words(record, "command")
-    if any(MASK in word for word in command):
+    if record.get("command_is_masked"):
         lock.release()
         raise RunError(
             f"the command of run {paths.name} held a credential, which was not kept",
             hint="give credentials by environment, and start it anew: burnish run -- COMMAND",
         )
-    return PreparedRun(paths, command, lock)
+    return PreparedRun(paths, words(record, "command"), lock)
 
 
 def supervise(prepared: PreparedRun, on_progress: Callable[[Progress], None], environ: Mapping[str, str]) -> RunResult:

@@ -111,12 +111,14 @@ def _make_run(name: str, config: Mapping[str, object]) -> Path:
     now = time.time()
     script = Path(sys.argv[0]).stem if sys.argv and sys.argv[0] not in ("", "-c", "-m") else "python"
     paths = create_run_directory(project.runs, [name or script], now)
+    typed = [sys.executable, *sys.argv]
     record = {
         "state": "running",
         "created": now,
         "started": now,
         "experiment": name or script,
-        "command": masker.command([sys.executable, *sys.argv]),
+        "command": (shown := masker.command(typed)),
+        "command_is_masked": shown != typed,
         "directory": str(Path.cwd()),
         "project": str(project.root),
         "attempts": [{"number": 1, "started": now, "process": ProcessIdentity.of(os.getpid()).to_json()}],
