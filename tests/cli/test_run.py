@@ -114,6 +114,7 @@ def test_without_a_git_repository_the_run_goes_on_with_a_warning(burnish):
 
 def test_in_a_git_repository_the_card_has_commit_branch_and_the_uncommitted_change(burnish):
     file = burnish.toy(max_steps=2)
+    burnish.write(".gitignore", "__pycache__/\n")  # which Python makes unless it is told not to
     for words in (
         ["init", "-q", "-b", "exp/test"],
         ["add", "-A"],
