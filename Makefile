@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TORCH := 2.13.0
 # The extras are part of the stamp's prerequisites through pyproject.toml: a changed need is installed anew.
-EXTRAS := trl,smollm2,tensorboard,gpu,dev
+EXTRAS := trl,smollm2,tensorboard,gpu,peers,dev
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 

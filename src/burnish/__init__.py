@@ -10,12 +10,13 @@ TYPE_CHECKING = False  # type checkers know the name; `typing` itself would be n
 if TYPE_CHECKING:
     from burnish.core.errors import BurnishError
     from burnish.experiment.base import Experiment
+    from burnish.experiment.load import load_config
     from burnish.experiment.loop import steps
     from burnish.experiment.registry import register
     from burnish.track.run import Run
     from burnish.track.start import log, start_run
 
-__all__ = ["BurnishError", "Experiment", "Run", "__version__", "log", "register", "start_run", "steps"]
+__all__ = ["BurnishError", "Experiment", "Run", "__version__", "load_config", "log", "register", "start_run", "steps"]
 
 __version__ = "0.1.0"
 
@@ -23,6 +24,7 @@ _HOMES = {
     "BurnishError": "burnish.core.errors",
     "Experiment": "burnish.experiment.base",
     "Run": "burnish.track.run",
+    "load_config": "burnish.experiment.load",
     "log": "burnish.track.start",
     "register": "burnish.experiment.registry",
     "start_run": "burnish.track.start",

@@ -3,12 +3,12 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field
 
-from burnish.config import ComponentConfig, Config, Resolved, component, resolve
+from burnish.config import ComponentConfig, Config, Resolved, Smart, component, resolve
 from burnish.core.errors import ComponentError, ConfigError, Problem
 from burnish.core.nearest import nearest
 from burnish.core.paths import Project
@@ -35,8 +35,8 @@ class TrainConfig(Config):
     sizes: list[int] = Field([])
     schedule: Literal["linear", "cosine"] = "linear"
     shuffle: bool = True
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", json_schema_extra={"machine": "device"})
-    bf16: Literal["auto"] | bool = Field("auto", json_schema_extra={"machine": "bf16"})
+    device: Annotated[Literal["auto", "cpu", "cuda"], Smart("device")] = "auto"
+    bf16: Annotated[Literal["auto"] | bool, Smart("bf16")] = "auto"
 
 
 class DemoConfig(Config):

@@ -28,9 +28,9 @@ from burnish.experiment.registry import config_of
             "\ntraining.learning_rate: 1",
             [],
             {},
-            "unknown key 'training.learning_rate'",
-            "demo.yaml:1:1",
-            "did you mean training.learning_rate?",
+            "training.learning_rate: should be less than 1, not 1",
+            "demo.yaml:1:25",
+            "",
         ),
         (
             "",
@@ -88,7 +88,7 @@ from burnish.experiment.registry import config_of
             "demo.yaml:1:8",
             "did you mean llama?",
         ),
-        ("model: {layers: 3}", [], {}, "model: a component needs a 'name'", "demo.yaml:1:8", ""),
+        ("judges: [{weight: 3}]", [], {}, "judges.0: a component needs a 'name'", "demo.yaml:1:10", ""),
         (
             "training: {learning_rate: true}",
             [],
@@ -177,6 +177,7 @@ def test_mistakes_of_every_layer_are_in_one_report(problems_in, folder):
                 "",
             ),
             ("unexpected argument 'stray'", "", "--KEY stray or KEY=stray"),
+            ("unknown key 'x'", "flag --x", ""),
         ]
     )
 

@@ -67,7 +67,7 @@ def test_bad_words_are_told_together(told):
     words = ["stray", "-x", "--a..b=1", "=3", "--", "x", "--z=[1", "--ok=1"]
     assert told(lambda: flag_layers(words)) == [
         ("unexpected argument 'stray'", "", "--KEY stray or KEY=stray"),
-        ("unexpected argument '-x'", "", "--KEY -x or KEY=-x"),
+        ("unknown flag -x", "", "write --SECTION.KEY VALUE"),
         ("'--a..b' names no key", "flag --a..b", ""),
         ("'' names no key", "flag ", ""),
         ("'--' names no key", "flag --", ""),

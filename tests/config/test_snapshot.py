@@ -4,7 +4,7 @@ import pytest
 
 from burnish.config.interpolate import RunReference
 from burnish.config.layer import plain
-from burnish.config.snapshot import dump_yaml, flat, redact, write_snapshot
+from burnish.config.snapshot import dump_yaml, flat, write_snapshot
 from burnish.config.sources.yaml import parse_yaml
 from burnish.core.paths import RunPaths
 from burnish.core.secrets import Masker
@@ -16,9 +16,9 @@ SECRET = "hf_abcdefghijk"
 def snapshot(folder):
     """Write a snapshot; return its values and its origins."""
 
-    def write(resolved, masker=None):
+    def write(resolved):
         paths = RunPaths(folder)
-        write_snapshot(resolved, paths, masker or Masker())
+        write_snapshot(resolved, paths)
         return plain(parse_yaml(paths.config.read_bytes(), "config.yaml")), json.loads(paths.origins.read_text())
 
     return write
@@ -61,10 +61,10 @@ def test_credential_in_any_layer_reaches_neither_file(compose, snapshot, folder)
     text = f"name: at-{SECRET}\nextra:\n  api_key: k-in-file\n  url: https://me:pw-in-url@host\n"
     resolved = compose(
         text,
-        environ={"LLM_EXTRA__TOKEN": "t-in-env"},
+        environ={"LLM_EXTRA__TOKEN": "t-in-env", "HF_TOKEN": SECRET},
         flags=["--extra.secrets.openai=s-in-flag", "--extra.password=old-pw", "--extra.password=new-pw"],
     )
-    snapshot(resolved, Masker.from_environment({"HF_TOKEN": SECRET}))
+    snapshot(resolved)
     written = (folder / "config.yaml").read_text() + (folder / "origins.json").read_text()
     for planted in (SECRET, "k-in-file", "pw-in-url", "t-in-env", "s-in-flag", "old-pw", "new-pw"):
         assert planted not in written, planted
@@ -72,7 +72,7 @@ def test_credential_in_any_layer_reaches_neither_file(compose, snapshot, folder)
 
 def test_redaction_leaves_everything_else():
     values = {"a": {"max_tokens": 3, "api_key": "x", "token": None}, "auth": {"user": ["u"]}, "b": [1, "t"]}
-    assert redact(values, Masker()) == {
+    assert Masker().tree(values) == {
         "a": {"max_tokens": 3, "api_key": "***", "token": None},
         "auth": {"user": ["***"]},
         "b": [1, "t"],

@@ -1,4 +1,4 @@
-"""References inside values: `${a.b}`, `${a.b:-default}`, `${env:NAME}` and `${run:k7f2@best}`.
+"""References inside values: `${a.b}`, `${env:NAME}`, `${data:FILE}`, `${run:k7f2@best}`, `${= a * b}`, and defaults.
 
 A value that is one reference takes the type of what it refers to; inside longer text the value is inserted.
 `$${` stands for a literal `${`. A cycle is an error that draws it.
@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from collections.abc import Mapping as Environ
 from dataclasses import dataclass, field, replace
+from operator import is_not
 from typing import NoReturn
 
 from burnish.config.layer import Mapping, Node, Scalar, Sequence, find, leaves
@@ -19,8 +20,8 @@ from burnish.core.nearest import nearest_path
 
 _MAX_CHAIN = 50
 _MAX_NODES = 200_000
-_REFERENCE = re.compile(r"(?<!\$)\$\{([^${}]*)\}")
-_REFERENCE_OR_LITERAL = re.compile(rf"\$\$\{{|{_REFERENCE.pattern}")
+_DEEPEST_DEFAULT = 20
+_TOKEN = re.compile(r"\$\$\{|\$\{|\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,23 @@ FindRun = Callable[[str], RunReference]
 """Resolves the text after `run:` to a verified path; raises BurnishError."""
 
 
+@dataclass(frozen=True, slots=True)
+class References:
+    """What references can ask, besides the tree that they stand in.
+
+    Attributes:
+        environ: What `${env:NAME}` reads.
+        find_run: What `${run:…}` asks; None refuses such references.
+        find_data: What `${data:…}` asks, for the path of a file below the data root; raises BurnishError.
+        default: The schema's default of a path, for `${a.b}` that nobody wrote.
+    """
+
+    environ: Environ[str, str] = field(default_factory=dict)
+    find_run: FindRun | None = None
+    find_data: Callable[[str], str] | None = None
+    default: Callable[[str], Node | None] = lambda path: None
+
+
 @dataclass(slots=True)
 class Interpolation:
     """A tree without references, and what was used to get there.
@@ -67,46 +85,113 @@ class _Unresolved(Exception):
     """A reference failed and its problem is recorded."""
 
 
-def interpolate(tree: Mapping, environ: Environ[str, str], find_run: FindRun | None) -> Interpolation:
-    """Replace every reference in a merged tree.
+def interpolate(tree: Mapping, references: References) -> Interpolation:
+    """Replace every reference in a merged tree."""
+    return _Resolver(tree, references).run()
 
-    Args:
-        tree: The merged layers.
-        environ: What `${env:NAME}` reads.
-        find_run: What `${run:…}` asks; None refuses such references.
+
+def follow(tree: Mapping, node: Node, path: str, references: References) -> Node:
+    """Return a node of a tree with the references in it replaced.
+
+    Raises:
+        ConfigError: One cannot be followed.
     """
-    return _Resolver(tree, environ, find_run).run()
+    resolver = _Resolver(tree, references)
+    found = resolver.walk(node, path)
+    if resolver.problems:
+        raise ConfigError(resolver.problems)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Reference:
+    """`${target}` or `${target:-default}` as written; the default may hold references itself."""
+
+    text: str
+    target: str
+    default: tuple[str | _Reference, ...] | None
+
+    @property
+    def default_text(self) -> str:
+        """The default as it stands, for one that holds no references."""
+        return "".join(part if isinstance(part, str) else part.text for part in self.default or ())
+
+
+def parse_template(text: str) -> tuple[str | _Reference, ...]:
+    """Return text and the references in it.
+
+    Raises:
+        ValueError: A reference has no end, or a reference stands where only a name can.
+    """
+    return _parse(text, 0, 0)[0]
+
+
+def _parse(text: str, start: int, depth: int) -> tuple[tuple[str | _Reference, ...], int]:
+    """Read up to the end, or inside a reference up to the brace that closes it."""
+    parts: list[str | _Reference] = []
+    position = start
+    while (token := _TOKEN.search(text, position)) is not None:
+        position = token.end()
+        if token[0] == "}":
+            if depth:
+                return (*parts, text[start : token.start()]), token.start()
+            continue  # a closing brace that closes nothing is text
+        parts.append(text[start : token.start()])
+        if token[0] == "$${":
+            parts.append("${")
+        elif depth >= _DEEPEST_DEFAULT:
+            raise ValueError("references nested too deep")
+        else:
+            inside, end = _parse(text, position, depth + 1)
+            if end >= len(text):
+                raise ValueError("unfinished reference")
+            parts.append(_reference(text[token.start() : end + 1], inside))
+            position = end + 1
+        start = position
+    return (*parts, text[start:]), len(text)
+
+
+def _reference(text: str, inside: tuple[str | _Reference, ...]) -> _Reference:
+    first = inside[0]
+    assert isinstance(first, str)
+    target, has_default, rest = (first, "", "") if first.startswith("=") else first.partition(":-")
+    if not has_default and len(inside) > 1:
+        raise ValueError("a reference inside a reference; only a default may hold one")
+    return _Reference(text, target, (rest, *inside[1:]) if has_default else None)
 
 
 class _Resolver:
-    def __init__(self, tree: Mapping, environ: Environ[str, str], find_run: FindRun | None) -> None:
+    def __init__(self, tree: Mapping, references: References) -> None:
         self._tree = tree
-        self._environ = environ
-        self._find_run = find_run
+        self._ask = references
         self._done: dict[str, Node] = {}
         self._open: list[str] = []
         self._failed: set[str] = set()
         self._result = Interpolation(tree)
 
+    @property
+    def problems(self) -> list[Problem]:
+        return self._result.problems
+
     def run(self) -> Interpolation:
-        tree = self._walk(self._tree, "")
+        tree = self.walk(self._tree, "")
         assert isinstance(tree, Mapping)
         if _size(tree, {}) > _MAX_NODES:
             raise ConfigError([Problem(f"more than {_MAX_NODES:,} values once references are followed")])
         self._result.tree = tree
         return self._result
 
-    def _walk(self, node: Node, path: str) -> Node:
+    def walk(self, node: Node, path: str) -> Node:
         if isinstance(node, Scalar):
             try:
                 return self._leaf(node, path)
             except _Unresolved:
                 return node
         if isinstance(node, Sequence):
-            items = tuple(self._walk(item, f"{path}.{i}" if path else str(i)) for i, item in enumerate(node.items))
-            return replace(node, items=items)
-        sections = {k: self._walk(item, f"{path}.{k}" if path else k) for k, item in node.items.items()}
-        return replace(node, items=sections)
+            items = tuple(self.walk(item, f"{path}.{i}" if path else str(i)) for i, item in enumerate(node.items))
+            return replace(node, items=items) if any(map(is_not, items, node.items)) else node
+        sections = {k: self.walk(item, f"{path}.{k}" if path else k) for k, item in node.items.items()}
+        return replace(node, items=sections) if any(map(is_not, sections.values(), node.items.values())) else node
 
     def _leaf(self, node: Scalar, path: str) -> Node:
         text = node.value
@@ -133,60 +218,102 @@ class _Resolver:
         return done
 
     def _expand(self, text: str, node: Scalar, path: str) -> Node:
-        whole = _REFERENCE.fullmatch(text)
-        if whole:
-            target = self._follow(whole[1], node, path)
+        try:
+            parts = [part for part in parse_template(text) if part != ""]
+        except ValueError as error:
+            self._fail(f"{error} in {text!r}", node, "write ${key}, or $${ for a literal ${")
+        note = f"via {text}"
+        if len(parts) == 1 and isinstance(parts[0], _Reference):
+            target = self._follow(parts[0], node, path)
             if not isinstance(target, Scalar):
                 return replace(target, beaten=node.beaten)
-            origin = node.origin.with_note(f"via {text}")
-            return replace(target, origin=origin, beaten=node.beaten)
+            return replace(target, origin=node.origin.with_note(note), beaten=node.beaten)
+        filled = "".join(part if isinstance(part, str) else self._inserted(part, node, path) for part in parts)
+        has_reference = any(isinstance(part, _Reference) for part in parts)
+        return replace(
+            node, value=filled, raw=filled, origin=node.origin.with_note(note) if has_reference else node.origin
+        )
 
-        def insert(match: re.Match[str]) -> str:
-            target = self._follow(match[1], node, path)
-            if not isinstance(target, Scalar):
-                self._fail(f"{match[0]} is a section or list and cannot stand inside text", node)
-            return target.raw if target.raw is not None else str(target.value)
+    def _inserted(self, reference: _Reference, node: Scalar, path: str) -> str:
+        target = self._follow(reference, node, path)
+        if not isinstance(target, Scalar):
+            self._fail(f"{reference.text} is a section or list and cannot stand inside text", node)
+        return target.raw if target.raw is not None else str(target.value)
 
-        if "${" in _REFERENCE.sub(" ", text).replace("$${", ""):
-            self._fail(f"unfinished reference in {text!r}", node, "write ${key}, or $${ for a literal ${")
-        # In one pass, so that what is inserted is not read again.
-        filled = _REFERENCE_OR_LITERAL.sub(lambda match: "${" if match[0] == "$${" else insert(match), text)
-        note = node.origin if not _REFERENCE.search(text) else node.origin.with_note(f"via {text}")
-        return replace(node, value=filled, raw=filled, origin=note)
-
-    def _follow(self, reference: str, node: Scalar, path: str) -> Node:
-        target, has_default, default = reference.partition(":-")
-        kind, colon, rest = target.partition(":")
+    def _follow(self, reference: _Reference, node: Scalar, path: str) -> Node:
+        if reference.target.startswith("="):
+            return self._computed(reference.target[1:], node)
+        kind, colon, rest = reference.target.partition(":")
         if colon and kind == "env":
-            if rest in self._environ:
-                return _text(self._environ[rest], node)
-            if has_default:
-                return _text(default, node)
-            self._fail(
-                f"environment variable {rest} is not set",
-                node,
-                f"export {rest}=…, or ${{env:{rest}:-default}}",
-            )
+            return self._env(rest, reference, node, path)
         if colon and kind == "run":
             return self._run(rest, node, path)
+        if colon and kind == "data":
+            return self._data(rest, node)
         if colon:
-            self._fail(f"unknown reference ${{{reference}}}", node, "use ${key}, ${env:NAME} or ${run:ID@best}")
+            hint = "use ${key}, ${env:NAME}, ${data:FILE}, ${run:ID@best} or ${= arithmetic}"
+            self._fail(f"unknown reference {reference.text}", node, hint)
+        return self._key(reference, node, path)
+
+    def _key(self, reference: _Reference, node: Scalar, path: str) -> Node:
+        target = reference.target
         found = find(self._tree, target) if target else None
+        if found is None and reference.default is not None:
+            return self._default(reference, node, path)
+        if found is None and target:
+            found = self._ask.default(target)
         if found is None:
-            if has_default:
-                return _text(default, node)
             best = nearest_path(target, (name for name, _ in leaves(self._tree)))
             self._fail(f"${{{target}}} refers to no key", node, f"did you mean ${{{best}}}?" if best else "")
         return self._walk_target(found, target)
 
+    def _env(self, name: str, reference: _Reference, node: Scalar, path: str) -> Node:
+        value = self._ask.environ.get(name)
+        if reference.default is not None and not value:  # as in a shell: `:-` is for unset and for empty
+            return self._default(reference, node, path)
+        if value is None:
+            hint = f"export {name}=…, or ${{env:{name}:-default}}"
+            self._fail(f"environment variable {name} is not set", node, hint)
+        return _text(value, node) if value else Scalar("", node.origin, "")
+
+    def _default(self, reference: _Reference, node: Scalar, path: str) -> Node:
+        parts = [part for part in reference.default or () if part != ""]
+        if len(parts) == 1 and isinstance(parts[0], _Reference):
+            return self._follow(parts[0], node, path)
+        return _text("".join(p if isinstance(p, str) else self._inserted(p, node, path) for p in parts), node)
+
+    def _computed(self, expression: str, node: Scalar) -> Scalar:
+        from burnish.config.expression import ExpressionError, evaluate  # few configs compute
+
+        def read(name: str) -> bool | int | float | str | None:
+            target = self._key(_Reference(f"${{{name}}}", name, None), node, "")
+            if not isinstance(target, Scalar):
+                self._fail(f"${{{name}}} is a section or list, and no number", node)
+            return target.value
+
+        try:
+            value = evaluate(expression.strip(), read)
+        except ExpressionError as error:
+            self._fail(f"${{={expression}}}: {error}", node)
+        return Scalar(value, node.origin)
+
+    def _data(self, name: str, node: Scalar) -> Scalar:
+        if self._ask.find_data is None:
+            self._fail("data references are not followed here", node)
+        try:
+            found = self._ask.find_data(name)
+        except BurnishError as error:
+            self._fail(error.message, node, error.hint)
+        return Scalar(found, node.origin, found)
+
     def _walk_target(self, node: Node, path: str) -> Node:
-        return self._leaf(node, path) if isinstance(node, Scalar) else self._walk(node, path)
+        return self._leaf(node, path) if isinstance(node, Scalar) else self.walk(node, path)
 
     def _run(self, rest: str, node: Scalar, path: str) -> Node:
-        if self._find_run is None:
+        if self._ask.find_run is None:
             self._fail("run references are not followed here", node)
         try:
-            found = self._find_run(rest)
+            found = self._ask.find_run(rest)
         except BurnishError as error:
             self._fail(error.message, node, error.hint)
         self._result.runs[path] = replace(found, written=str(node.value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from collections.abc import Sequence as Sequence_
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,9 @@ from burnish.config.origin import Origin
 
 Plain: TypeAlias = "None | bool | int | float | str | list[Plain] | dict[str, Plain]"
 """Config values as JSON knows them."""
+
+
+_BETWEEN = re.compile(r"\.(?![^\[\]]*\])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +105,20 @@ def _descend(node: Node, parts: list[str]) -> Node | None:
 
 
 def nested(path: str, node: Node) -> Mapping:
-    """Wrap a node in the sections that a dotted path names."""
-    for key in reversed(path.split(".")):
+    """Wrap a node in the sections that a dotted path names; dots inside brackets (`rewards[v1.5]`) part nothing."""
+    for key in reversed(_BETWEEN.split(path)):
         node = Mapping({key: node}, node.origin, {key: node.origin})
     assert isinstance(node, Mapping)
     return node
+
+
+def node_of(value: Plain, origin: Origin) -> Node:
+    """Return a plain value as a tree in which everything came from one origin."""
+    if isinstance(value, dict):
+        return Mapping({key: node_of(item, origin) for key, item in value.items()}, origin)
+    if isinstance(value, list):
+        return Sequence(tuple(node_of(item, origin) for item in value), origin)
+    return Scalar(value, origin)
 
 
 def empty(origin: Origin) -> Mapping:

@@ -1,11 +1,11 @@
-"""Where a value was written: a place in a file, an environment variable, a flag, a default, a computation."""
+"""Where a value was written: a place in a file, a variable, a flag, a default, a computation, another run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Literal
 
-OriginKind = Literal["file", "env", "flag", "default", "computed", "machine"]
+OriginKind = Literal["file", "env", "flag", "default", "computed", "machine", "run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +43,5 @@ _PREFIX: dict[OriginKind, str] = {
     "default": "default ",
     "computed": "computed from ",
     "machine": "machine: ",
+    "run": "run ",
 }

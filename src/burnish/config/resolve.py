@@ -6,58 +6,94 @@ project `experiments/default.yaml` > schema defaults.
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import json
-from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Environ
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import platformdirs
-
-from burnish.config.interpolate import FindRun, RunReference, interpolate
-from burnish.config.layer import Layer, Mapping, Node, Plain, Scalar, empty, find, leaves, plain
-from burnish.config.layer import Sequence as ListNode
+from burnish.config.check import Checked, validate
+from burnish.config.fields import Field, Lookup, SmartKind, shape, shown_path
+from burnish.config.fit import default_at, default_tree, fit
+from burnish.config.freeze import Frozen, digest, freeze, without_seeds
+from burnish.config.interpolate import FindRun, References, RunReference, interpolate
+from burnish.config.layer import Layer, Mapping, Node, Plain, Scalar, find, leaves, nested, node_of, plain
+from burnish.config.layers import Composition, compose_layers, flag_aliases, merged, name_layer
 from burnish.config.merge import merge
 from burnish.config.origin import Origin
-from burnish.config.schema import Config, Lookup, default_origin, fields_of, shown_path, validate
-from burnish.config.sources.env import env_layers
+from burnish.config.schema import Config
+from burnish.config.sources.env import PREFIX
+from burnish.config.sources.files import read_files, static_tree
 from burnish.config.sources.flags import flag_layers
-from burnish.config.sources.yaml import parse_yaml
+from burnish.core.environment import find_data
 from burnish.core.errors import ComponentError, ConfigError, Problem
-from burnish.core.hardware import Machine
-from burnish.core.nearest import nearest
 from burnish.core.paths import Project
+from burnish.core.secrets import Masker
 
-_DEFAULT_FILE = Path("experiments") / "default.yaml"
-_NOT_IN_GROUP = frozenset({"name", "seed", "tags", "retry", "tracking"})
+if TYPE_CHECKING:
+    from burnish.config.sources.python import PythonLayer
+    from burnish.core.hardware import Machine
+
+AUTO = "auto"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Resolved:
     """A config that will not change any more, and how each of its values came about.
 
     Attributes:
         config: The validated config.
-        values: The same as plain values, defaults included.
         tree: The merged layers; each node holds what it displaced.
-        origins: Where each leaf of `values` was written.
-        machine: Leaves that depend on the machine, by path: what sort of value each is.
         lineage: Runs that values refer to, by path.
+        warnings: What whoever starts the run should be told.
+        reads: What each Python layer looked at, by file.
     """
 
     config: Config
-    values: dict[str, Plain]
     tree: Mapping
-    origins: dict[str, Origin]
-    machine: dict[str, str]
+    frozen: Frozen = field(repr=False)
     lineage: dict[str, RunReference] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    reads: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    masker: Masker = field(default_factory=Masker, repr=False)
+    undecided: Undecided | None = field(default=None, repr=False)
+
+    @property
+    def values(self) -> dict[str, Plain]:
+        """The config as plain values, defaults included."""
+        return self.frozen.values
+
+    @property
+    def computed(self) -> dict[str, tuple[Plain, Origin]]:
+        """What the schema computes from the values, and from which."""
+        return self.frozen.computed
+
+    @cached_property
+    def origins(self) -> dict[str, Origin]:
+        """Where each leaf of `values` was written."""
+        return {path: at.origin if isinstance(at, Field) else at for path, at in self.frozen.origins.items()}
+
+    @property
+    def machine(self) -> dict[str, SmartKind]:
+        """Leaves that are chosen where the run starts, by path."""
+        return self.frozen.smart
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether a value waits for the machine."""
+        return self.undecided is not None and bool(self.frozen.smart or self.undecided.pending)
+
+    @property
+    def redacted(self) -> dict[str, Plain]:
+        """The values without credentials."""
+        values: dict[str, Plain] = self.masker.tree(self.values, "", self.frozen.secret)
+        return values
 
     @property
     def hash(self) -> str:
-        """Names the exact config: the same values give the same hash, whatever the order or comments."""
-        return _digest(self.values)
+        """Names the exact config: the same values give the same hash, whatever the order, comments or secrets."""
+        return digest(self.redacted)
 
     @property
     def group(self) -> str:
@@ -65,90 +101,240 @@ class Resolved:
 
         A reference to a run counts as it is written, so that a chain of stages can be repeated.
         """
-        values: dict[str, Plain] = json.loads(json.dumps(self.values))
+        values = self.redacted
         for path, reference in self.lineage.items():
             _put(values, path, reference.written)
-        return _digest(_without_seeds({k: v for k, v in values.items() if k not in _NOT_IN_GROUP}))
+        return digest(without_seeds(values))
 
     def history(self, path: str) -> list[tuple[Plain, Origin]]:
         """Return every value that was given for a leaf, the winner first."""
         node = find(self.tree, path)
-        given = [] if node is None else [node, *node.beaten]
-        written = [(plain(n), n.origin) for n in given]
-        if self.origins[path].kind == "machine":
-            written.insert(0, (_at(self.values, path), self.origins[path]))
-        if written and (declared := _declared_default(self, path)) is not None:
+        written = [(plain(n), n.origin) for n in (node, *node.beaten)] if node is not None else []
+        at = self.frozen.origins[path]
+        if not isinstance(at, Field) and at.kind != "default" and (declared := self._default(path)) is not None:
             written.append(declared)
-        return written or [(_at(self.values, path), self.origins[path])]
+        return written or [(value_at(self.values, path), self.origins[path])]
 
-    def on_machine(self, machine: Machine) -> Resolved:
-        """Return the config with each `auto` that depends on the machine resolved for this one."""
-        changed: dict[str, tuple[Plain, Origin]] = {}
-        device = machine.device
-        for path, kind in sorted(self.machine.items(), key=lambda item: item[1] != "device"):
-            if kind == "device" and _at(self.values, path) != "auto":
-                device = str(_at(self.values, path)).partition(":")[0]
-            if _at(self.values, path) != "auto":
+    def on_machine(self, machine: Machine, environ: Environ[str, str] | None = None) -> Resolved:
+        """Return the config with what depends on the machine resolved for this one.
+
+        Raises:
+            ConfigError: What was chosen breaks a rule, or a Python layer's `on_machine` fails.
+        """
+        return self.undecided.decide(self, machine, environ or {}) if self.undecided is not None else self
+
+    def _default(self, path: str) -> tuple[Plain, Origin] | None:
+        section: object = self.config
+        *parents, name = path.split(".")
+        for parent in parents:
+            is_list = isinstance(section, list) and parent.isdecimal()
+            section = section[int(parent)] if is_list else getattr(section, parent, None)  # type: ignore[index]
+        declared = shape(type(section)).get(name) if isinstance(section, Config) else None
+        node = default_tree(declared) if declared is not None else None
+        return (plain(node), node.origin) if node is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """What it takes to resolve what depends on the machine, later and elsewhere."""
+
+    schema: type[Config]
+    lookup: Lookup
+    prefix: str
+    pending: dict[str, PythonLayer]
+    python: tuple[PythonLayer, ...]
+
+    def check(self, tree: Mapping) -> Checked:
+        for path in self.pending:
+            node = find(tree, path)
+            if isinstance(node, Scalar) and node.value == AUTO:
+                tree = merge(tree, nested(path, Scalar("~delete", node.origin)))
+        return validate(self.schema, tree, self.lookup, prefix=self.prefix)
+
+    def freeze(self, config: Config, tree: Mapping) -> Frozen:
+        frozen = freeze(config, tree)
+        for path in self.pending:
+            _put(frozen.values, path, AUTO)
+        return frozen
+
+    def decide(self, resolved: Resolved, machine: Machine, environ: Environ[str, str]) -> Resolved:
+        tree = resolved.tree
+        for layer in dict.fromkeys(self.pending.values()):
+            given = layer.on_machine(Final(resolved.values), as_tree(resolved.values), machine)
+            for path, node in leaves(given):
+                if self.pending.get(path) is layer:
+                    tree = merge(tree, nested(path, node))
+        values = resolved.values
+        from burnish.config.smart import choose
+
+        choices = choose(
+            resolved.machine,
+            lambda path: value_at(values, path),
+            lambda path: _is_written(resolved.tree, path),
+            machine,
+            environ,
+        )
+        for path, (value, origin) in choices.values.items():
+            tree = merge(tree, nested(path, node_of(value, origin)))
+        if tree is resolved.tree:
+            return replace(resolved, undecided=None)
+        decided = replace(self, pending={})
+        config = decided.checked(tree)
+        warnings = (*resolved.warnings, *choices.warnings)
+        return replace(
+            resolved, config=config, tree=tree, frozen=freeze(config, tree), warnings=warnings, undecided=None
+        )
+
+    def checked(self, tree: Mapping, problems: Sequence[Problem] = (), failed: frozenset[str] = frozenset()) -> Config:
+        """Return the validated config, its Python layers asked too.
+
+        Raises:
+            ConfigError: Every mistake, those that are known already first.
+        """
+        checked = self.check(tree)
+        # A reference that failed is still text: what the schema says of it would only repeat the first problem.
+        told = [*problems, *(p for p in checked.problems if p.origin not in failed)]
+        if checked.config is not None and not told:
+            frozen = self.freeze(checked.config, tree)
+            told += self.found_by_python(frozen)
+        if told or checked.config is None:
+            raise ConfigError(told or checked.problems)
+        return checked.config
+
+    def found_by_python(self, frozen: Frozen) -> list[Problem]:
+        told: list[Problem] = []
+        for layer in self.python:
+            try:
+                found = layer.check(Final(frozen.values), as_tree(frozen.values))
+            except ConfigError as error:
+                told += error.problems
                 continue
-            value: Plain = device if kind == "device" else device == "cuda" and machine.has_bf16
-            changed[path] = value, Origin("machine", machine.summary)
-        values: dict[str, Plain] = json.loads(json.dumps(self.values))
-        for path, (value, _) in changed.items():
-            _put(values, path, value)
-        origins = {**self.origins, **{path: origin for path, (_, origin) in changed.items()}}
-        return replace(self, values=values, origins=origins, machine={})
+            for path, message in found:
+                at = frozen.origins.get(path)
+                place = str(at.origin if isinstance(at, Field) else at) if at is not None else layer.file.name
+                told.append(Problem(f"{path}: {message}", place, f"checked by {layer.file.name}"))
+        return told
 
 
 def resolve(
-    file: Path,
+    file: Path | Layer,
     *,
     lookup: Lookup,
     project: Project,
     flags: Sequence[str] = (),
     environ: Environ[str, str],
     find_run: FindRun | None = None,
-    above: Layer | None = None,
+    above: Sequence[Layer] = (),
+    schema: type[Config] | None = None,
 ) -> Resolved:
     """Compose, check and freeze the config of an experiment.
 
     Args:
-        file: The experiment file.
+        file: The experiment file; or a layer that was frozen before, over which only flags go.
         lookup: Finds the config class of a component.
         project: Whose `experiments/default.yaml` stands below the file.
         flags: Words of the command line that set values.
         environ: The environment; `LLM_<SECTION>__<FIELD>` sets values.
         find_run: Resolves `${run:…}`.
-        above: A layer over all others, for what a command itself sets.
+        above: Layers over all others, for what a command itself sets.
+        schema: What the config is checked against; by default what its `experiment` names. With it, neither project
+            defaults nor the user's file stand below.
 
     Raises:
         ConfigError: Every mistake, at once.
     """
-    layers, problems = _layers(file, project, flags, environ)
-    tree = replace(_merged([*layers, above] if above else layers), origin=Origin("file", shown_path(file)))
-    filled = interpolate(tree, environ, find_run)
-    problems += filled.problems
-    schema = _schema(filled.tree, lookup, problems)
+    problems: list[Problem] = []
+    references = References(environ, find_run, lambda name: find_data(name, environ, project))
+    composed = compose_layers(file, lookup, project, flags, environ, references, above, schema, problems)
+    shown = file.name if isinstance(file, Layer) else shown_path(file)
+    return _checked(composed, lookup, project, references, Origin("file", shown), problems)
+
+
+def _checked(
+    composed: Composition,
+    lookup: Lookup,
+    project: Project,
+    references: References,
+    origin: Origin,
+    problems: list[Problem],
+) -> Resolved:
+    tree = replace(composed.tree, origin=origin)
+    schema = composed.schema
     if schema is None:
+        problems += interpolate(tree, references).problems
+        problems.append(_no_schema(tree, lookup))
         raise ConfigError(problems)
-    checked = validate(schema, filled.tree, lookup)
-    # A reference that failed is still text: what the schema says of it would only repeat the first problem.
-    problems += [p for p in checked.problems if p.origin not in filled.failed]
-    if problems or checked.config is None:
-        raise ConfigError(problems)
-    return _freeze(checked.config, filled.tree, lookup, filled.runs)
+    fitted = fit(schema, tree, lookup)
+    default = lambda path: default_at(schema, fitted.tree, path, lookup)  # noqa: E731
+    filled = interpolate(fitted.tree, replace(references, default=default))
+    undecided = Undecided(
+        schema, lookup, project.env_prefix, _pending(composed.python, filled.tree), tuple(composed.python)
+    )
+    config = undecided.checked(filled.tree, [*problems, *fitted.problems, *filled.problems], frozenset(filled.failed))
+    return Resolved(
+        config,
+        filled.tree,
+        undecided.freeze(config, filled.tree),
+        filled.runs,
+        (*composed.warnings, *fitted.warnings),
+        {layer.file.name: layer.reads for layer in composed.python},
+        Masker.from_environment(references.environ),
+        undecided,
+    )
 
 
-def resolve_flags(schema: type[Config], flags: Sequence[str], *, lookup: Lookup) -> Resolved:
-    """Check and freeze a config that is given by flags alone, for runs that have no experiment file.
+def _pending(python: Sequence[PythonLayer], tree: Mapping) -> dict[str, PythonLayer]:
+    """Return the values that a Python layer gives where the run starts, as far as nobody above it has set them."""
+    found: dict[str, PythonLayer] = {}
+    for layer in python:
+        for path in layer.machine:
+            node = find(tree, path)
+            if isinstance(node, Scalar) and node.value == AUTO and node.origin.source == layer.file.name:
+                found[path] = layer
+    return found
+
+
+def _no_schema(tree: Mapping, lookup: Lookup) -> Problem:
+    node = tree.items.get("experiment")
+    where = str(node.origin) if node is not None else str(tree.origin) if tree.origin.source else ""
+    try:
+        name = str(node.value) if isinstance(node, Scalar) and isinstance(node.value, str) else ""
+        lookup("experiments", name)
+    except ComponentError as error:
+        if node is None:
+            return Problem("missing key 'experiment'", where, error.hint)
+        what = (
+            error.message
+            if isinstance(node, Scalar) and isinstance(node.value, str)
+            else "experiment: should be a name"
+        )
+        return Problem(what, where, error.hint)
+    return Problem("missing key 'experiment'", where)
+
+
+def resolve_flags(
+    schema: type[Config],
+    flags: Sequence[str],
+    *,
+    lookup: Lookup,
+    environ: Environ[str, str] | None = None,
+    prefix: str = PREFIX,
+) -> Resolved:
+    """Check and freeze a config that is given by flags, for runs that have no experiment file.
+
+    Of the environment, only what names a run counts: its other variables set values of experiments.
 
     Raises:
         ConfigError: Every mistake, at once.
     """
-    tree = _merged(flag_layers(flags))
-    checked = validate(schema, tree, lookup)
-    if checked.config is None:
-        raise ConfigError(checked.problems)
-    return _freeze(checked.config, tree, lookup, {})
+    variables = environ or {}
+    problems: list[Problem] = []
+    named = [layer for layer in (name_layer(variables, prefix, schema),) if layer is not None]
+    tree = merged([*named, *flag_layers(flags, flag_aliases(schema, None, lookup), problems)], problems)
+    undecided = Undecided(schema, lookup, prefix, {}, ())
+    tree = fit(schema, tree, lookup).tree
+    config = undecided.checked(tree, problems)
+    return Resolved(config, tree, freeze(config, tree), masker=Masker.from_environment(variables), undecided=undecided)
 
 
 def load_static(file: Path) -> Mapping:
@@ -157,203 +343,54 @@ def load_static(file: Path) -> Mapping:
     Raises:
         ConfigError: A file is missing or not readable as config.
     """
-    return _merged(_file_layers(file))
+    return static_tree(read_files(file))
 
 
-def _merged(layers: Sequence[Layer]) -> Mapping:
-    # Over an empty section, so that `key+:` and `~delete` mean something in the lowest layer too.
-    return functools.reduce(merge, (layer.tree for layer in layers), empty(Origin("default", "")))
+@dataclass(frozen=True, slots=True)
+class Final:
+    """Answers a Python layer's questions about a config that is resolved."""
+
+    values: dict[str, Plain]
+
+    def node(self, path: str) -> Node | None:
+        """Return what stands at a path."""
+        return find(as_tree(self.values), path)
 
 
-def _layers(
-    file: Path, project: Project, flags: Sequence[str], environ: Environ[str, str]
-) -> tuple[list[Layer], list[Problem]]:
-    problems: list[Problem] = []
-    layers: list[Layer] = []
-    default = project.root / _DEFAULT_FILE
-    user = platformdirs.user_config_path("burnish") / "user.yaml"
-    files = [path for path in (default, user) if path.is_file()] + [file]
-    sources: list[Callable[[], list[Layer]]] = [
-        *(functools.partial(_file_layers, path) for path in files),
-        lambda: env_layers(environ),
-        lambda: flag_layers(flags),
-    ]
-    unread = False
-    for number, read in enumerate(sources):
-        try:
-            layers += read()
-        except ConfigError as error:
-            problems += error.problems
-            unread = unread or number < len(files)
-    if unread:  # what the schema would miss may well stand in that file
-        raise ConfigError(problems)
-    return layers, problems
-
-
-def _file_layers(file: Path) -> list[Layer]:
-    """Return a file's layer with those that it extends before it; one that two of them extend stands lowest."""
-    return list(_with_parents(file, (), {}).values())
-
-
-def _with_parents(
-    file: Path, below: tuple[Path, ...], read: dict[Path, Layer], wanted_by: Origin | None = None
-) -> dict[Path, Layer]:
-    shown = shown_path(file)
-    here = file.resolve()
-    if here in below:
-        circle = " → ".join(shown_path(path) for path in (*below[below.index(here) :], here))
-        raise ConfigError([Problem(f"files extend each other in a circle: {circle}", str(wanted_by))])
-    if here in read:
-        return read
-    tree = _read(file, shown, wanted_by)
-    parents = tree.items.get("extends", ListNode((), tree.origin))
-    for name in parents.items if isinstance(parents, ListNode) else (parents,):
-        if not isinstance(name, Scalar) or not isinstance(name.value, str):
-            raise ConfigError([Problem("extends takes a file name or a list of them", str(name.origin))])
-        _with_parents(file.parent / name.value, (*below, here), read, name.origin)
-    own = {key: node for key, node in tree.items.items() if key != "extends"}
-    read[here] = Layer(shown, replace(tree, items=own))
-    return read
-
-
-def _read(file: Path, shown: str, wanted_by: Origin | None) -> Mapping:
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        near = _near_files(file)
-        hint = f"did you mean {near}?" if near else ""
-        what = "no such file" if isinstance(error, FileNotFoundError) else f"cannot read: {error.strerror}"
-        origin = str(wanted_by) if wanted_by is not None else ""
-        raise ConfigError([Problem(f"{what}: {shown}", origin, hint)]) from error
-    if file.suffix in (".toml", ".py"):
-        raise ConfigError([Problem(f"config files are YAML; {file.suffix} is not read yet", shown)])
-    node = parse_yaml(content, shown)
-    if not isinstance(node, Mapping):
-        raise ConfigError([Problem("a config file holds keys and values", str(node.origin))])
-    return node
-
-
-def _near_files(file: Path) -> str:
-    try:
-        names = [p.name for p in file.parent.iterdir() if p.suffix in (".yaml", ".yml")]
-    except OSError:
-        return ""
-    best = nearest(file.name, names)
-    return shown_path(file.parent / best) if best else ""
-
-
-def _schema(tree: Mapping, lookup: Lookup, problems: list[Problem]) -> type[Config] | None:
-    node = tree.items.get("experiment")
-    if not isinstance(node, Scalar) or not isinstance(node.value, str):
-        origin = node.origin if node is not None else tree.origin
-        where = str(origin) if origin.source else ""
-        problems.append(Problem("missing key 'experiment'", where, _choices(lookup)))
-        return None
-    try:
-        return lookup("experiments", node.value)
-    except ComponentError as error:
-        problems.append(Problem(error.message, str(node.origin), error.hint))
-        return None
-
-
-def _choices(lookup: Lookup) -> str:
-    """Return what a registry says of the experiments that there are."""
-    try:
-        lookup("experiments", "")
-    except ComponentError as error:
-        return error.hint
-    return ""
-
-
-def _freeze(config: Config, tree: Mapping, lookup: Lookup, runs: dict[str, RunReference]) -> Resolved:
-    values = config.model_dump(mode="json")
-    complete = _as_tree(values)
-    origins: dict[str, Origin] = {}
-    machine: dict[str, str] = {}
-    declared = {f.path: f for f in fields_of(type(config), complete, lookup)}
-    for path, _ in leaves(complete):
-        node = _nearest_written(tree, path)
-        found = declared.get(path)
-        if found is not None and found.name != "name" and find(tree, path) is None:
-            node = None  # `model: gpt` says the component's name; its other fields are defaults
-        if node is not None:
-            origins[path] = node.origin
-        else:
-            owner = found or declared.get(path.split(".")[0])
-            origins[path] = default_origin(owner.owner, owner.name) if owner else Origin("default", path)
-        extra = found.owner.model_fields[found.name].json_schema_extra if found else None
-        if isinstance(extra, dict) and "machine" in extra:
-            machine[path] = str(extra["machine"])
-    return Resolved(config, values, tree, origins, machine, runs)
-
-
-def _nearest_written(tree: Mapping, path: str) -> Node | None:
-    """Return the node at a path, or the leaf above it when the schema turned one value into several."""
-    parts = path.split(".")
-    for size in range(len(parts), 0, -1):
-        node = find(tree, ".".join(parts[:size]))
-        if node is not None:
-            return None if isinstance(node, Mapping) and size < len(parts) else node
-    return None
-
-
-def _declared_default(resolved: Resolved, path: str) -> tuple[Plain, Origin] | None:
-    section: object = resolved.config
-    *parents, name = path.split(".")
-    for parent in parents:
-        section = getattr(section, parent, None)
-    if not isinstance(section, Config) or name not in type(section).model_fields:
-        return None
-    kind = type(section)
-    if kind.model_fields[name].is_required():
-        return None
-    default = kind.model_fields[name].get_default(call_default_factory=True)
-    return default, default_origin(kind, name)
-
-
-def _as_tree(values: Plain) -> Mapping:
+def as_tree(values: Plain) -> Mapping:
     """Return plain values as a tree without origins."""
-
-    def node(value: Plain) -> Node:
-        if isinstance(value, dict):
-            return Mapping({key: node(item) for key, item in value.items()}, nowhere)
-        if isinstance(value, list):
-            return ListNode(tuple(node(item) for item in value), nowhere)
-        return Scalar(value, nowhere)
-
-    nowhere = Origin("default", "")
-    tree = node(values)
+    tree = node_of(values, Origin("default", ""))
     assert isinstance(tree, Mapping)
     return tree
 
 
-def _at(values: Plain, path: str) -> Plain:
+def value_at(values: Plain, path: str) -> Plain:
+    """Return the value at a dotted path, None where there is none."""
     for key in path.split("."):
         if isinstance(values, list):
-            values = values[int(key)]
-        elif isinstance(values, dict):
-            values = values[key]
+            values = values[int(key)] if key.isdecimal() and int(key) < len(values) else None
+        else:
+            values = values.get(key) if isinstance(values, dict) else None
     return values
+
+
+def _is_written(tree: Mapping, path: str) -> bool:
+    node = find(tree, path)
+    return node is not None and node.origin.kind != "default"
 
 
 def _put(values: dict[str, Plain], path: str, value: Plain) -> None:
     *parents, name = path.split(".")
     section: Plain = values
     for key in parents:
-        section = section[key] if isinstance(section, dict) else section
+        if isinstance(section, list):
+            section = section[int(key)]
+        elif isinstance(section, dict):
+            section = section.get(key)
     if isinstance(section, dict):
         section[name] = value
+    elif isinstance(section, list):
+        section[int(name)] = value
 
 
-def _without_seeds(value: Plain) -> Plain:
-    if isinstance(value, dict):
-        return {key: _without_seeds(item) for key, item in value.items() if key != "seed"}
-    return [_without_seeds(item) for item in value] if isinstance(value, list) else value
-
-
-def _digest(value: Plain) -> str:
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-__all__ = ["Resolved", "load_static", "resolve", "resolve_flags"]
+__all__ = ["Resolved", "as_tree", "load_static", "resolve", "resolve_flags", "value_at"]

@@ -3,58 +3,195 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Sequence as Words
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import yaml
 
-from burnish.config.layer import Plain
+from burnish.config.interpolate import RunReference
+from burnish.config.layer import (
+    Layer,
+    Mapping,
+    Node,
+    Plain,
+    Scalar,
+    Sequence,
+    find,
+    leaves,
+    nested,
+    node_of,
+    plain,
+    replaced,
+)
+from burnish.config.merge import merge
+from burnish.config.origin import Origin
 from burnish.config.resolve import Resolved
+from burnish.config.sources.files import read_snapshot as read_tree
+from burnish.config.sources.flags import split_flags
 from burnish.config.sources.yaml import resolve_plain
-from burnish.core.files import write_atomic, write_json
+from burnish.core.errors import ConfigError, Problem
+from burnish.core.files import read_json, write_atomic, write_json
 from burnish.core.paths import RunPaths
-from burnish.core.secrets import MASK, Masker, is_secret_name
+from burnish.core.shape import section, words
+
+_ORIGINS_OF_MACHINE = "machine: "
 
 
-def write_snapshot(resolved: Resolved, paths: RunPaths, masker: Masker) -> dict[str, Plain]:
-    """Write config and origins into a run directory, secrets redacted; return what was redacted, by path."""
-    values = redact(resolved.values, masker)
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A resolved config without credentials, as it is shown and kept.
+
+    Attributes:
+        values: Plain values, defaults included.
+        origins: Where each leaf was written.
+        history: Every value that was given for a leaf, winner first, where there was more than one.
+        computed: What the schema computes: value and origin.
+        hash: Names the exact config.
+        group: Names the config without seeds, names and output paths.
+        lineage: Runs that values refer to, by path, as JSON.
+        masked: Paths of credentials.
+        open: Leaves that were chosen where the run started, and what stood there before.
+        reads: What each Python layer looked at, by file.
+    """
+
+    values: dict[str, Plain]
+    origins: dict[str, str]
+    history: dict[str, list[tuple[Plain, str]]] = field(default_factory=dict)
+    computed: dict[str, tuple[Plain, str]] = field(default_factory=dict)
+    hash: str = ""
+    group: str = ""
+    lineage: dict[str, object] = field(default_factory=dict)
+    masked: tuple[str, ...] = ()
+    open: dict[str, Plain] = field(default_factory=dict)
+    reads: dict[str, list[str]] = field(default_factory=dict)
+
+
+def take_snapshot(resolved: Resolved) -> Snapshot:
+    """Return a resolved config as it may be shown and kept."""
+    masker, secret = resolved.masker, resolved.frozen.secret
+    values = resolved.redacted
     shown = dict(flat(values))
-    hidden = {path: value for path, value in flat(resolved.values) if shown.get(path) != value and value == value}
-    write_atomic(paths.config, dump_yaml(values))
     history = {
-        path: [{"value": redact({path: value}, masker)[path], "origin": str(origin)} for value, origin in given]
+        path: [(masker.tree(value, path, secret), masker.text(str(origin))) for value, origin in given]
         for path in resolved.origins
         if len(given := resolved.history(path)) > 1
     }
+    was_open = {path: history[path][1][0] for path in history if history[path][0][1].startswith(_ORIGINS_OF_MACHINE)}
+    return Snapshot(
+        values,
+        {path: masker.text(str(origin)) for path, origin in resolved.origins.items()},
+        history,
+        {path: (masker.tree(value, path), str(origin)) for path, (value, origin) in resolved.computed.items()},
+        resolved.hash,
+        resolved.group,
+        {path: asdict(reference) for path, reference in sorted(resolved.lineage.items())},
+        tuple(sorted(path for path, value in flat(resolved.values) if shown.get(path) != value and value == value)),
+        was_open,
+        {file: list(reads) for file, reads in resolved.reads.items()},
+    )
+
+
+def write_snapshot(resolved: Resolved, paths: RunPaths) -> dict[str, Plain]:
+    """Write config and origins into a run directory, secrets redacted; return what was redacted, by path."""
+    taken = take_snapshot(resolved)
+    values = dict(flat(resolved.values))
+    write_atomic(paths.config, dump_yaml(taken.values))
     write_json(
         paths.origins,
         {
             "format": 1,
-            "hash": resolved.hash,
-            "group": resolved.group,
-            "origins": {path: masker.text(str(origin)) for path, origin in sorted(resolved.origins.items())},
-            "history": history,
-            "lineage": {path: asdict(reference) for path, reference in sorted(resolved.lineage.items())},
-            "masked": sorted(hidden),
+            "hash": taken.hash,
+            "group": taken.group,
+            "origins": dict(sorted(taken.origins.items())),
+            "history": {
+                path: [{"value": value, "origin": origin} for value, origin in given]
+                for path, given in taken.history.items()
+            },
+            "computed": {path: {"value": value, "origin": origin} for path, (value, origin) in taken.computed.items()},
+            "lineage": taken.lineage,
+            "masked": list(taken.masked),
+            "open": taken.open,
+            "reads": taken.reads,
         },
     )
-    return hidden
+    return {path: values[path] for path in taken.masked}
 
 
-def redact(values: dict[str, Plain], masker: Masker) -> dict[str, Plain]:
-    """Return values with credentials masked: by value, and by the name of their key or of a section around it."""
+def read_snapshot(paths: RunPaths) -> Snapshot:
+    """Read the config of a run.
 
-    def clean(value: Plain, name: str) -> Plain:
-        if isinstance(value, dict):
-            return {key: clean(item, f"{name}.{key}") for key, item in value.items()}
-        if isinstance(value, list):
-            return [clean(item, name) for item in value]
-        if value is not None and is_secret_name(name):
-            return MASK
-        return masker.text(value) if isinstance(value, str) else value
+    Raises:
+        ConfigError: It has none, or it cannot be read.
+    """
+    tree = read_tree(paths.config, str(paths.config))
+    values = plain(tree)
+    assert isinstance(values, dict)
+    kept = read_json(paths.origins)
+    origins = {path: str(origin) for path, origin in section(kept, "origins").items()}
+    history = {
+        path: [(item.get("value"), str(item.get("origin"))) for item in given if isinstance(item, dict)]
+        for path, given in section(kept, "history").items()
+        if isinstance(given, list)
+    }
+    computed = {
+        path: (item.get("value"), str(item.get("origin")))
+        for path, item in section(kept, "computed").items()
+        if isinstance(item, dict)
+    }
+    return Snapshot(
+        values,
+        origins or {path: str(node.origin) for path, node in leaves(tree) if path},
+        history,
+        computed,
+        str(kept.get("hash", "")),
+        str(kept.get("group", "")),
+        section(kept, "lineage"),
+        words(kept, "masked"),
+        section(kept, "open"),  # type: ignore[arg-type]
+        section(kept, "reads"),  # type: ignore[arg-type]
+    )
 
-    return {key: clean(value, key) for key, value in values.items()}
+
+def layer_of_run(paths: RunPaths, flags: Words[str]) -> Layer:
+    """Return the config of a run as a layer, to run it again: what was chosen by the machine is open once more.
+
+    Args:
+        paths: The run.
+        flags: What is given anew; a credential, which is not kept, must be among it.
+
+    Raises:
+        ConfigError: The run has no config, or a credential of it is not given anew.
+    """
+    taken = read_snapshot(paths)
+    tree = read_tree(paths.config, str(paths.config))
+    given = split_flags(flags, {}, [])
+    told: list[Problem] = []
+    for path in taken.masked:
+        if not any(path == flag.path or path.startswith(f"{flag.path}.") for flag in given):
+            hint = f"give it anew: --{path} '${{env:NAME}}'"
+            told.append(Problem(f"{path} was a credential, which is not kept on disk", f"run {paths.id}", hint))
+    if told:
+        raise ConfigError(told)
+    for path, node in list(leaves(tree)):
+        origin = Origin("run", paths.id, note=f"({taken.origins[path]})" if path in taken.origins else "")
+        if not isinstance(node, Mapping) or not node.items:
+            tree = replaced(tree, path.split("."), _at(node, origin)) if find(tree, path) is node else tree
+    for path, value in taken.open.items():
+        tree = merge(tree, nested(path, node_of(value, Origin("run", paths.id, note="(chosen anew on each machine)"))))
+    return Layer(f"run {paths.id}", tree)
+
+
+def _at(node: Node, origin: Origin) -> Node:
+    if isinstance(node, Scalar):
+        return Scalar(node.value, origin, node.raw)
+    return Sequence((), origin) if isinstance(node, Sequence) else Mapping({}, origin)
+
+
+def references_of(taken: Snapshot) -> dict[str, RunReference]:
+    """Return the runs that the values of a snapshot refer to."""
+    known = {name: kept for name, kept in taken.lineage.items() if isinstance(kept, dict)}
+    return {path: RunReference(**kept) for path, kept in known.items()}
 
 
 def dump_yaml(values: Plain) -> str:

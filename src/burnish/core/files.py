@@ -96,6 +96,13 @@ class FileLock:
             return None
         return cls(fd)
 
+    @classmethod
+    def acquire(cls, path: Path) -> Self:
+        """Return the lock, waiting for whoever has it."""
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        return cls(fd)
+
     def release(self) -> None:
         """Let go of the lock; a second call does nothing."""
         if self._fd >= 0:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 MASK = "***"
 
@@ -62,6 +62,22 @@ class Masker:
             text = text.replace(value, MASK)
         text = _URL_TOKEN.sub(MASK, _URL_PASSWORD.sub(rf"\1:{MASK}", text))
         return _SHAPES.sub(MASK, text)
+
+    def tree(self, value: object, name: str = "", secret: Container[str] = ()) -> Any:
+        """Return a value in terms of JSON without credentials: by value, and by the name of a key or section around.
+
+        Args:
+            value: Mappings, lists and scalars; anything else becomes text.
+            name: The dotted path of the value.
+            secret: Paths that are credentials whatever they are called.
+        """
+        if isinstance(value, Mapping):
+            return {str(k): self.tree(v, f"{name}.{k}" if name else str(k), secret) for k, v in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.tree(item, f"{name}.{number}", secret) for number, item in enumerate(value)]
+        if value is not None and (is_secret_name(name) or name in secret):
+            return MASK
+        return value if value is None or isinstance(value, bool | int | float) else self.text(str(value))
 
     def source(self, text: str) -> str:
         """Return program text with, besides, every literal masked that is assigned to a credential's name."""

@@ -8,8 +8,8 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from burnish.config.check import validate
 from burnish.config.layer import Mapping, Scalar, find, replaced
-from burnish.config.schema import validate
 from burnish.config.sources.yaml import parse_yaml
 from burnish.core.errors import BurnishError, ConfigError, RunError
 from burnish.core.files import read_json

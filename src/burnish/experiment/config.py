@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
-from burnish.config import Config
+from burnish.config import Config, Unit
 
 SECRETS_VARIABLE = "BURNISH_SECRET_VALUES"
 """Carries config values that are masked on disk to the training process, as JSON: path to value."""
@@ -14,7 +16,9 @@ class RetryConfig(Config):
     """When a training process is started again: if it was killed, never for an error of its own."""
 
     max_attempts: int = Field(3, ge=1, le=1000, description="attempts in all, the first included")
-    backoff_s: float = Field(1.0, ge=0, description="wait before the second attempt; doubles each time")
+    backoff_s: Annotated[float, Unit("s")] = Field(
+        1.0, ge=0, description="wait before the second attempt; doubles each time"
+    )
 
 
 class TrackingConfig(Config):
@@ -27,6 +31,7 @@ class RunConfig(Config):
     """What any run can be told, a plain command included."""
 
     name: str = Field("", description="part of the run's name; runs of one name are found by it")
+    group: str = Field("", description="what runs that belong together are shown under")
     tags: list[str] = Field([], description="words to find the run by")
     retry: RetryConfig = RetryConfig()
     tracking: TrackingConfig = TrackingConfig()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from burnish.config import ComponentConfig, Config
-from burnish.config.schema import shown_path
+from burnish.config.fields import shown_path
 from burnish.core.errors import ComponentError
 from burnish.core.nearest import nearest
 from burnish.core.paths import find_project
@@ -41,6 +41,7 @@ class Registration:
 
 
 _registered: dict[tuple[str, str], Registration] = {}
+_configs: dict[tuple[str, str], type[Config]] = {}
 
 
 def register(category: str, name: str, *, config: type[Config] | None = None) -> Callable[[T], T]:
@@ -76,6 +77,7 @@ def add(registration: Registration) -> None:
             f"two {registration.category} are called {registration.name!r}: {existing.place} and {registration.place}"
         )
     _registered[key] = registration
+    _configs.pop(key, None)
 
 
 def names(category: str) -> list[str]:
@@ -123,9 +125,11 @@ def config_of(category: str, name: str) -> type[Config]:
     Raises:
         ComponentError: There is none.
     """
-    found = find(category, name)
-    kind: type[Config] = _resolve(found.config, f"config of {category} component {name!r}")
-    return kind
+    known = _configs.get((category, name))
+    if known is None:
+        found = find(category, name)
+        known = _configs[category, name] = _resolve(found.config, f"config of {category} component {name!r}")
+    return known
 
 
 def _find_by_place(category: str, name: str) -> Registration:
@@ -155,9 +159,10 @@ def _import(place: str, what: str) -> Any:
     module, _, attribute = place.partition(":")
     # A user's own module lies in the project or where the command was typed, which `python -m` and the console
     # script do not both add.
-    for folder in (str(find_project().root), str(Path.cwd())):
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
+    if not module.startswith("burnish."):
+        for folder in (str(find_project().root), str(Path.cwd())):
+            if folder not in sys.path:
+                sys.path.insert(0, folder)
     try:
         return getattr(import_module(module), attribute)
     except ImportError as error:

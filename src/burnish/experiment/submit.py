@@ -15,6 +15,7 @@ from burnish.config import Resolved, resolve, resolve_flags
 from burnish.config.interpolate import RunReference
 from burnish.config.layer import Layer, Plain, Scalar, nested, plain
 from burnish.config.origin import Origin
+from burnish.config.snapshot import layer_of_run
 from burnish.config.sources.yaml import parse_yaml
 from burnish.core.errors import RunError
 from burnish.core.files import FileLock
@@ -51,13 +52,19 @@ class RunResult:
 
 
 def resolve_experiment(
-    file: Path, flags: Sequence[str], project: Project, environ: Mapping[str, str], *, above: Layer | None = None
+    source: Path | RunPaths,
+    flags: Sequence[str],
+    project: Project,
+    environ: Mapping[str, str],
+    *,
+    above: Sequence[Layer] = (),
 ) -> Resolved:
-    """Resolve the config of an experiment file, run references included.
+    """Resolve the config of an experiment file, or of a run to be run again; run references included.
 
     Raises:
         ConfigError: Every mistake, at once.
     """
+    file = layer_of_run(source, flags) if isinstance(source, RunPaths) else source
     return resolve(
         file,
         lookup=config_of,
@@ -70,31 +77,41 @@ def resolve_experiment(
 
 
 def prepare_experiment(
-    file: Path, flags: Sequence[str], project: Project, environ: Mapping[str, str], *, one_step: bool = False
+    source: Path | RunPaths,
+    flags: Sequence[str],
+    project: Project,
+    environ: Mapping[str, str],
+    *,
+    one_step: bool = False,
+    above: Sequence[Layer] = (),
+    sweep: Mapping[str, object] | None = None,
 ) -> PreparedRun:
     """Freeze an experiment's config for this machine and make its run directory.
 
     Args:
-        file: The experiment file.
+        source: The experiment file, or a run whose config is run again.
         flags: Words that set config values.
         project: Where runs are kept.
         environ: The environment.
         one_step: Set `training.max_steps` or `max_steps` to 1, to look at one step under a debugger.
+        above: Layers over all others, such as a sweep's.
+        sweep: What the record says of the sweep that the run is part of.
 
     Raises:
         ConfigError: Every mistake in the config, at once.
         StorageError: The runs folder cannot be written.
     """
     machine = read_machine()
-    resolved = resolve_experiment(file, flags, project, environ)
+    resolved = resolve_experiment(source, flags, project, environ, above=above)
     place = next((name for name in ("training.max_steps", "max_steps") if name in resolved.origins), "")
     if one_step and place:
-        above = Layer("--debug", nested(place, Scalar(1, Origin("flag", "--debug"), "1")))
-        resolved = resolve_experiment(file, flags, project, environ, above=above)
-    resolved = resolved.on_machine(machine)
+        one = Layer("--debug", nested(place, Scalar(1, Origin("flag", "--debug"), "1")))
+        resolved = resolve_experiment(source, flags, project, environ, above=[*above, one])
+    resolved = resolved.on_machine(machine, environ)
+    stem = source.stem if isinstance(source, Path) else str(read_record(source).get("experiment") or "run")
     plan = RunPlan(
-        experiment=str(resolved.values.get("name") or file.stem),
-        name_parts=name_parts(file.stem, resolved.values),
+        experiment=str(resolved.values.get("name") or stem),
+        name_parts=name_parts(stem, resolved.values),
         command=(sys.executable, *CHILD),
         policy=_policy(resolved.values),
         ship_to=_ship_to(resolved.values),
@@ -102,6 +119,9 @@ def prepare_experiment(
         resolved=resolved,
         tags=words(resolved.values, "tags"),
         debug=one_step,
+        group=str(resolved.values.get("group") or ""),
+        sweep=sweep or {},
+        replays=source.name if isinstance(source, RunPaths) else "",
     )
     return prepare_run(plan, project, environ=environ, machine=machine)
 
@@ -115,7 +135,7 @@ def prepare_command(
         ConfigError: A flag is not known.
         StorageError: The runs folder cannot be written.
     """
-    resolved = resolve_flags(RunConfig, flags, lookup=config_of)
+    resolved = resolve_flags(RunConfig, flags, lookup=config_of, environ=environ, prefix=project.env_prefix)
     named = [word for word in command if not word.startswith("-")]
     script = next((Path(w).stem for w in named if w.endswith((".py", ".sh"))), Path(named[0]).stem if named else "run")
     name = str(resolved.values.get("name") or script)
@@ -126,6 +146,7 @@ def prepare_command(
         policy=_policy(resolved.values),
         ship_to=_ship_to(resolved.values),
         tags=words(resolved.values, "tags"),
+        group=str(resolved.values.get("group") or ""),
     )
     return prepare_run(plan, project, environ=environ)
 

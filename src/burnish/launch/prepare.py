@@ -38,6 +38,9 @@ class RunPlan:
         resolved: The config, for an experiment.
         tags: Words to find the run by.
         debug: It is for looking at one step: no other run starts from it by name.
+        group: What runs that belong together are shown under.
+        sweep: The sweep that it is part of: its id, which run of how many, and what this one varies.
+        replays: Name of the run whose config it runs again.
     """
 
     experiment: str
@@ -49,6 +52,9 @@ class RunPlan:
     resolved: Resolved | None = None
     tags: tuple[str, ...] = ()
     debug: bool = False
+    group: str = ""
+    sweep: Mapping[str, object] = field(default_factory=dict)
+    replays: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,7 @@ def prepare_run(
     masker = Masker.from_environment(environ)
     machine = machine or read_machine()
     now = time.time()
-    paths = create_run_directory(project.make().runs, plan.name_parts, now)
+    paths = create_run_directory(project.make(), plan.name_parts, now, environ)
     lock = FileLock.try_acquire(paths.lock)
     assert lock is not None, "nobody else can know of a directory that was made a moment ago"
     resolved = plan.resolved
@@ -92,6 +98,9 @@ def prepare_run(
         "created": now,
         "experiment": plan.experiment,
         "debug": plan.debug,
+        "group": plan.group,
+        "sweep": dict(plan.sweep),
+        "replays": plan.replays,
         "tags": list(plan.tags),
         "typed": masker.command(sys.argv),
         "command": (shown := masker.command(plan.command)),
@@ -106,9 +115,10 @@ def prepare_run(
         "attempts": [],
     }
     write_first_record(paths, record)
-    secrets = write_snapshot(resolved, paths, masker) if resolved is not None else {}
+    secrets = write_snapshot(resolved, paths) if resolved is not None else {}
     warnings = _write_card(paths, plan, project.root, {**config, "lineage": lineage}, record, machine, environ, masker)
-    return PreparedRun(paths, plan.command, lock, secrets, warnings)
+    told = resolved.warnings if resolved is not None else ()
+    return PreparedRun(paths, plan.command, lock, secrets, (*told, *warnings))
 
 
 def describe_kept_run(paths: RunPaths) -> None:

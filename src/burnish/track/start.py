@@ -13,12 +13,13 @@ from random import SystemRandom
 from types import TracebackType
 from typing import NoReturn
 
-from burnish.core.errors import StorageError
-from burnish.core.files import make_folder, write_atomic, write_json
+from burnish.core.environment import checkpoint_root, experiment_name, wanted_run_id
+from burnish.core.errors import RunError, StorageError
+from burnish.core.files import FileLock, make_folder, read_json, write_atomic, write_json
 from burnish.core.ids import run_id, run_name, run_token
-from burnish.core.paths import RunPaths, find_project
+from burnish.core.paths import Project, RunPaths, find_project
 from burnish.core.processes import ProcessIdentity
-from burnish.core.secrets import MASK, Masker, is_secret_name
+from burnish.core.secrets import Masker
 from burnish.track.run import Run
 
 RUN_DIR_VARIABLE = "BURNISH_RUN_DIR"
@@ -72,24 +73,35 @@ def log(values: Mapping[str, float], step: int | None = None) -> None:
     (_current or start_run()).log(values, step)
 
 
-def create_run_directory(runs: Path, parts: Sequence[str], now: float) -> RunPaths:
+def create_run_directory(project: Project, parts: Sequence[str], now: float, environ: Mapping[str, str]) -> RunPaths:
     """Make the directory of a new run; its name ends in an id that no other run of the folder has.
 
     Args:
-        runs: The runs folder.
+        project: Where runs are kept.
         parts: What the name says between date and id.
         now: Seconds since the epoch.
+        environ: `LLM_RUN_ID` names the id, `LLM_CHECKPOINT_DIR` a folder for the checkpoints of all runs.
 
     Raises:
         StorageError: The folder cannot be written.
+        RunError: The id that is wanted belongs to another run.
+        UsageError: The id that is wanted cannot be one.
     """
-    random = SystemRandom()
+    runs, random = project.runs, SystemRandom()
+    wanted = wanted_run_id(environ, project.env_prefix)
+    elsewhere = checkpoint_root(environ, project.env_prefix)
     try:
-        taken = {run_id(path.name) for path in runs.iterdir()}
-        while (token := run_token(random)) in taken:
-            pass
-        paths = RunPaths(runs / run_name(time.strftime("%Y%m%d", time.gmtime(now)), parts, token))
-        paths.root.mkdir()
+        with FileLock.acquire(runs / ".new.lock"):
+            taken = {run_id(path.name): path for path in runs.iterdir() if path.is_dir()}
+            if wanted in taken:
+                raise _is_taken(wanted, RunPaths(taken[wanted]), project.env_prefix)
+            while (token := wanted or run_token(random)) in taken:
+                pass
+            paths = RunPaths(runs / run_name(time.strftime("%Y%m%d", time.gmtime(now)), parts, token))
+            paths.root.mkdir()
+        if elsewhere is not None:
+            make_folder(elsewhere / paths.name, hint=f"it is {project.env_prefix}CHECKPOINT_DIR")
+            paths.checkpoints.symlink_to(elsewhere / paths.name)
     except OSError as error:
         raise StorageError(
             f"cannot create a run directory in {runs}: {error.strerror}",
@@ -98,6 +110,17 @@ def create_run_directory(runs: Path, parts: Sequence[str], now: float) -> RunPat
     for folder in (paths.journals, paths.checkpoints, paths.cursors):
         make_folder(folder)
     return paths
+
+
+def _is_taken(wanted: str, paths: RunPaths, prefix: str) -> RunError:
+    """Return why a run cannot have the id that it wants."""
+    state = read_json(paths.state).get("state", "created")
+    is_over = state in ("finished", "failed", "stopped", "lost")
+    if is_over and state != "finished":
+        hint = f"go on with it: burnish run --resume {wanted}; or set another {prefix}RUN_ID"
+    else:
+        hint = f"set another {prefix}RUN_ID, or unset it"
+    return RunError(f"run {wanted} exists already and is {state}", origin=f"env {prefix}RUN_ID", hint=hint)
 
 
 def write_first_record(paths: RunPaths, record: Mapping[str, object]) -> None:
@@ -110,13 +133,16 @@ def _make_run(name: str, config: Mapping[str, object]) -> Path:
     masker = Masker.from_environment(os.environ)
     now = time.time()
     script = Path(sys.argv[0]).stem if sys.argv and sys.argv[0] not in ("", "-c", "-m") else "python"
-    paths = create_run_directory(project.runs, [name or script], now)
+    wanted = experiment_name(os.environ, project.env_prefix)
+    name = wanted or name
+    paths = create_run_directory(project, [name or script], now, os.environ)
     typed = [sys.executable, *sys.argv]
     record = {
         "state": "running",
         "created": now,
         "started": now,
         "experiment": name or script,
+        "group": wanted,
         "command": (shown := masker.command(typed)),
         "command_is_masked": shown != typed,
         "directory": str(Path.cwd()),
@@ -132,16 +158,7 @@ def _make_run(name: str, config: Mapping[str, object]) -> Path:
 def _write_config(paths: RunPaths, config: Mapping[str, object]) -> None:
     """Keep what a script says of its config. JSON is YAML: no parser is loaded into the training process for it."""
     masker = Masker.from_environment(os.environ)
-    write_atomic(paths.config, json.dumps(_masked(config, masker), indent=1) + "\n")
-
-
-def _masked(value: object, masker: Masker) -> object:
-    """Return a value in terms of JSON, without credentials."""
-    if isinstance(value, Mapping):
-        return {str(k): MASK if is_secret_name(str(k)) else _masked(v, masker) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_masked(item, masker) for item in value]
-    return value if value is None or isinstance(value, bool | int | float) else masker.text(str(value))
+    write_atomic(paths.config, json.dumps(masker.tree(config), indent=1) + "\n")
 
 
 def start_keeper(paths: RunPaths) -> None:

@@ -2,46 +2,102 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping as Environ
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from burnish.config.layer import Layer, Mapping, Node, Scalar, nested
 from burnish.config.origin import Origin
-from burnish.config.sources.yaml import parse_yaml
+from burnish.config.sources.yaml import parse_yaml, resolve_plain
 from burnish.core.errors import ConfigError, Problem
+from burnish.core.nearest import nearest
+
+_SHORT = re.compile(r"-(?!inf\b|nan\b)[A-Za-z]")
+_PLAIN = re.compile(r"(?!--|\.\.\.|-\Z)[A-Za-z0-9_.+/-]+\Z")
 
 
-def flag_layers(words: Sequence[str]) -> list[Layer]:
+def flag_layers(
+    words: Sequence[str], aliases: Environ[str, str] | None = None, problems: list[Problem] | None = None
+) -> list[Layer]:
     """Read flags, each into a layer of its own: of a flag that is given twice the last wins, and `key+` appends.
 
     A value is read as YAML, so numbers, lists (`[1, 2]`) and sections (`{a: 1}`) work.
 
+    Args:
+        words: The words of the command line.
+        aliases: Flags that fields declare for themselves (`-b`, `--batch-size`), and the paths that they set.
+        problems: Where to add mistakes; None raises them.
+
     Raises:
-        ConfigError: A word is neither a flag nor `key=value`, or a value is not YAML.
+        ConfigError: A word is neither a flag nor `key=value`, or a value is not YAML, and nobody collects problems.
     """
     layers: list[Layer] = []
-    problems: list[Problem] = []
+    told: list[Problem] = [] if problems is None else problems
+    for flag in split_flags(words, aliases or {}, told):
+        layers += _read(flag.path, flag.text, Origin("flag", flag.name), told)
+    if problems is None and told:
+        raise ConfigError(told)
+    return layers
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A flag as it was typed: its name, the path that it sets, and the text of its value."""
+
+    name: str
+    path: str
+    text: str
+
+
+def split_flags(words: Sequence[str], aliases: Environ[str, str], problems: list[Problem]) -> list[Flag]:
+    """Return the flags among words, values still as text."""
+    flags: list[Flag] = []
     left = list(words)
     while left:
         word = left.pop(0)
         name, equals, text = word.partition("=")
-        if not word.startswith("--"):
-            if not equals:
+        if not is_flag(word):
+            if equals:
+                flags.append(Flag(name, name, text))
+            else:
                 problems.append(Problem(f"unexpected argument {word!r}", hint=f"--KEY {word} or KEY={word}"))
-                continue
-            layers += _read(name, text, Origin("flag", name), problems)
             continue
-        key, origin = name[2:], Origin("flag", name)
+        path = aliases.get(name, name[2:] if name.startswith("--") else "")
+        if not path and not name.startswith("--"):
+            problems.append(_unknown_short(name, aliases))
+            if not equals and left and not is_flag(left[0]):
+                left.pop(0)
+            continue
         if not equals:
-            if key.startswith("no-"):  # never takes the next word, which may be key=value
-                key, text = key[3:], "false"
-            elif left and not left[0].startswith("--"):
+            # `--no-x` never takes the next word, which may be key=value
+            negated = aliases.get(f"--{name[5:]}", name[5:]) if name.startswith("--no-") and name not in aliases else ""
+            if negated:
+                path, text = negated, "false"
+            elif left and not is_flag(left[0]):
                 text = left.pop(0)
             else:
                 text = "true"
-        layers += _read(key, text, origin, problems)
-    if problems:
-        raise ConfigError(problems)
-    return layers
+        flags.append(Flag(name, path, text))
+    return flags
+
+
+def is_flag(word: str) -> bool:
+    """Return whether a word is a flag, and no value such as `-5`, `-.5` or `-inf`.
+
+    >>> [is_flag(word) for word in ("--a.b", "-b", "-lr", "-5", "-.5e3", "-inf", "a=1")]
+    [True, True, True, False, False, False, False]
+    """
+    return word.startswith("--") or _SHORT.match(word) is not None
+
+
+def _unknown_short(name: str, aliases: Environ[str, str]) -> Problem:
+    best = nearest(name, aliases)
+    short = sorted(alias for alias in aliases if not alias.startswith("--"))
+    hint = (
+        f"did you mean {best}?" if best else f"there are {', '.join(short)}" if short else "write --SECTION.KEY VALUE"
+    )
+    return Problem(f"unknown flag {name}", hint=hint)
 
 
 def text_value(text: str, origin: Origin) -> Node:
@@ -52,6 +108,8 @@ def text_value(text: str, origin: Origin) -> Node:
     """
     if not text.strip():
         return Scalar(text, origin, text)
+    if _PLAIN.match(text) and len(text) < 200:  # most are one plain word, for which no parser need be set up
+        return Scalar(resolve_plain(text), origin, text)
     try:
         node = parse_yaml(text, str(origin))
     except ConfigError as error:

@@ -53,12 +53,13 @@ def resolve_plain(text: str) -> bool | int | float | str | None:
     return float(text) if _FLOAT.match(text) else text
 
 
-def parse_yaml(content: bytes | str, name: str) -> Node:
+def parse_yaml(content: bytes | str, name: str, problems: list[Problem] | None = None) -> Node:
     """Read one YAML document; an empty one is an empty section.
 
     Args:
         content: The document; bytes must be UTF-8 or UTF-16 with a mark.
         name: What to call it in origins: usually the path as the user would type it.
+        problems: Where to add mistakes after which the rest can still be read; None raises them too.
 
     Raises:
         ConfigError: It is not YAML 1.2, or not within the bounds that keep hostile files harmless.
@@ -83,8 +84,10 @@ def parse_yaml(content: bytes | str, name: str) -> Node:
         before = content[:start].encode("utf-8", "replace") if isinstance(content, str) else content
         where = _place(before, name, len(before))
         raise ConfigError([Problem("not YAML: a character that UTF-8 cannot hold", where)]) from error
-    if builder.problems:
+    if builder.problems and problems is None:
         raise ConfigError(builder.problems)
+    if problems is not None:
+        problems += builder.problems
     return builder.root if builder.root is not None else Mapping({}, Origin("file", name, 1, 1))
 
 
@@ -95,8 +98,8 @@ def _first_line(error: Exception) -> str:
 def _place(content: bytes | str, name: str, position: int) -> str:
     """Return the place of a byte: libyaml tells where unreadable text stands by its offset alone."""
     raw = content.encode("utf-8", "replace") if isinstance(content, str) else content
-    before = raw[:position].removeprefix(b"\xef\xbb\xbf")
-    lines = before.decode("utf-8", "replace").split("\n")
+    encoding = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}.get(raw[:2], "utf-8")
+    lines = raw[:position].decode(encoding, "ignore").removeprefix("\ufeff").split("\n")
     return f"{name}:{len(lines)}:{len(lines[-1]) + 1}"
 
 

@@ -1,0 +1,277 @@
+"""Checking a merged tree against a config class; every mistake is told with the place where the value was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from pydantic import BaseModel, ValidationError
+
+from burnish.config.fields import Lookup, fields_of, shape
+from burnish.config.layer import Mapping, Node, Plain, Scalar, find, plain
+from burnish.config.layer import Sequence as ListNode
+from burnish.config.origin import Origin
+from burnish.config.schema import BOOLEAN, Config, misreads
+from burnish.config.sources.env import PREFIX, env_name
+from burnish.core.errors import Problem
+from burnish.core.nearest import nearest_path
+from burnish.core.secrets import MASK, is_secret_name
+
+Loc: TypeAlias = tuple[int | str, ...]
+
+_MEANT = "did you mean "
+_RULES = ("rule", "value_error", "assertion_error")
+_MOST_PASSES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A validated config, or what is wrong with it."""
+
+    config: Config | None
+    problems: tuple[Problem, ...]
+
+
+def validate(schema: type[Config], tree: Mapping, lookup: Lookup, *, prefix: str = PREFIX) -> Checked:
+    """Check a merged tree against a config class.
+
+    A field typed `str` gets a value's text as it was written, so `version: 1.10` stays `1.10`. Rules across fields
+    are checked even where other fields are wrong, as long as those that a rule reads are right.
+    """
+    values = plain(tree)
+    context = {"lookup": lookup}
+    # A class stops at its first boolean, so those are looked for here: the rest of it is checked all the same.
+    told = [{"type": "boolean", "loc": loc, "msg": BOOLEAN} for loc in _booleans(schema, tree, lookup, ())]
+    _without_mistakes(values, tree, told)
+    wrong = {_known_part(tree, error["loc"]) for error in told}
+    first = True
+    for _ in range(_MOST_PASSES):
+        try:
+            config = schema.model_validate(values, context=context)
+        except ValidationError as error:
+            found = error.errors(include_url=False)
+            if _use_raw_text(values, tree, found):
+                continue
+            told += [e for e in found if _is_new(e, tree, wrong, first=first)]
+            first = False
+            before = len(wrong)
+            wrong |= {_known_part(tree, e["loc"]) for e in found}
+            if len(wrong) == before or not _without_mistakes(values, tree, found):
+                break
+        else:
+            if not told:
+                return Checked(config, ())
+            break
+    problems = _Problems(schema, tree, lookup, prefix)
+    return Checked(None, tuple(_without_echoes(p for error in told for p in problems.of(error))))
+
+
+def _is_new(error: Any, tree: Mapping, wrong: set[str], *, first: bool) -> bool:
+    """Return whether an error is one of what was written, and none of what was taken out."""
+    if error["type"] == "missing" and _known_part(tree, error["loc"]) in wrong:
+        return False
+    return first or _stands_alone(error, tree, wrong)
+
+
+def _booleans(kind: type[BaseModel], tree: Mapping, lookup: Lookup, loc: Loc) -> Iterator[Loc]:
+    """Yield where a boolean stands that pydantic would take for a number."""
+    fields = shape(kind)
+    for key, node in tree.items.items():
+        found = fields.get(key)
+        if found is None:
+            continue
+        if isinstance(node, Scalar):
+            if isinstance(node.value, bool) and misreads(kind, key, node.value):
+                yield (*loc, key)
+        elif found.holds is not None and isinstance(node, Mapping):
+            inner = found.holds.config_class(node, lookup)
+            yield from _booleans(inner, node, lookup, (*loc, key)) if inner is not None else ()
+        elif found.elements is not None:
+            for step, item in enumerate(node.items) if isinstance(node, ListNode) else node.items.items():
+                inner = found.elements.config_class(item, lookup) if isinstance(item, Mapping) else None
+                if inner is not None and isinstance(item, Mapping):
+                    yield from _booleans(inner, item, lookup, (*loc, key, step))
+        elif misreads(kind, key, plain(node)):
+            yield (*loc, key)
+
+
+def _use_raw_text(values: Plain, tree: Mapping, errors: Sequence[Any]) -> bool:
+    """Put the written text where a string was wanted and something else stands; return whether that changed any."""
+    changed = False
+    for error in errors:
+        keys = _known_keys(tree, error["loc"]) if error["type"] == "string_type" else []
+        node = find(tree, ".".join(keys)) if keys else None
+        if isinstance(node, Scalar) and node.raw is not None and node.value is not None:
+            changed = _put(values, keys, node.raw) or changed
+    return changed
+
+
+def _put(values: Plain, path: Sequence[str], text: str) -> bool:
+    """Set the value at a path; return whether it was another one."""
+    *parents, last = path
+    inner = values
+    for key in parents:
+        inner = inner[int(key)] if isinstance(inner, list) else inner.get(key) if isinstance(inner, dict) else None
+    if isinstance(inner, list):
+        before, inner[int(last)] = inner[int(last)], text
+    elif isinstance(inner, dict) and last in inner:
+        before, inner[last] = inner[last], text
+    else:
+        return False
+    return not isinstance(before, str)
+
+
+def _stands_alone(error: Any, tree: Mapping, wrong: set[str]) -> bool:
+    """Return whether a rule that failed on a repaired config fails without the repair too."""
+    if error["type"] not in _RULES:
+        return False
+    path = _known_part(tree, error["loc"])
+    section = ".".join(str(part) for part in error["loc"][:-1])
+    context = error.get("ctx", {})
+    if error["type"] == "rule" and isinstance(context, dict) and "reads" in context:
+        reads = [".".join(filter(None, (section, name))) for name in context["reads"]]
+        return not any(_touches(name, bad) for name in (path, *reads) for bad in wrong)
+    return not any(_touches(path, bad) for bad in wrong)
+
+
+def _touches(path: str, other: str) -> bool:
+    return path == other or not path or path.startswith(f"{other}.") or other.startswith(f"{path}.")
+
+
+def _without_mistakes(values: Plain, tree: Mapping, errors: Sequence[Any]) -> bool:
+    """Take the mistaken values out, so that the rest can be looked at; return whether that is possible."""
+    for error in errors:
+        keys = _known_keys(tree, error["loc"])
+        if error["type"] == "missing" or not keys or not _remove(values, keys):
+            return False
+    return True
+
+
+def _remove(values: Any, path: Sequence[str]) -> bool:
+    """Remove what a path leads to; of a list, whose other elements may be wrong without it, the whole of it."""
+    if not isinstance(values, dict) or path[0] not in values:
+        return False
+    inside = values[path[0]]
+    if len(path) == 1 or not isinstance(inside, dict) or not _remove(inside, path[1:]):
+        del values[path[0]]
+    return True
+
+
+def _known_part(tree: Mapping, loc: Iterable[int | str]) -> str:
+    return ".".join(_known_keys(tree, loc))
+
+
+def _known_keys(tree: Mapping, loc: Iterable[int | str]) -> list[str]:
+    """Return the path of an error without what pydantic adds for unions (`function-plain`, `int`, …)."""
+    node: Node | None = tree
+    kept: list[str] = []
+    parts = list(loc)
+    for number, part in enumerate(parts):
+        step = str(part)
+        inner = find(node, step) if node is not None else None
+        last = number == len(parts) - 1
+        if inner is None and not (last and isinstance(node, Mapping)):
+            continue
+        kept.append(step)
+        node = inner
+    return kept
+
+
+@dataclass(frozen=True, slots=True)
+class _Problems:
+    """Tells pydantic's errors in terms of what was written, where."""
+
+    schema: type[Config]
+    tree: Mapping
+    lookup: Lookup
+    prefix: str
+
+    def of(self, found: Any) -> Iterator[Problem]:
+        path = _known_part(self.tree, found["loc"])
+        kind = found["type"]
+        if kind == "extra_forbidden":
+            for unknown in _unknown(self.tree, path):
+                yield self.unknown(unknown)
+        elif kind == "missing":
+            parent = find(self.tree, path.rpartition(".")[0])
+            place = str(parent.origin) if parent is not None and parent.origin.source else ""
+            yield Problem(f"missing key {path!r}", place, f"set it in the file, or --{path} VALUE")
+        else:
+            node = find(self.tree, path)
+            hint = str(found.get("ctx", {}).get("hint", ""))
+            value = (
+                f", not {_shown(node, path)}" if isinstance(node, Scalar) and kind not in ("component", "rule") else ""
+            )
+            place = str(node.origin) if node is not None and node.origin.source else ""
+            yield Problem(f"{path or 'config'}: {_rule(found)}{value}", place, hint)
+
+    def unknown(self, path: str) -> Problem:
+        origin = _key_origin(self.tree, path)
+        section, _, name = path.rpartition(".")
+        holder = self.section(section)
+        if holder is not None and name in holder.model_computed_fields:
+            return Problem(f"{path} is computed and cannot be set", str(origin), "remove it, or set what it is made of")
+        return Problem(f"unknown key {path!r}", str(origin), self.did_you_mean(path, origin))
+
+    def section(self, path: str) -> type[Config] | None:
+        """Return the config class at a path."""
+        if not path:
+            return self.schema
+        found = next((f for p, f in fields_of(self.schema, self.tree, self.lookup) if p == path), None)
+        holds = found.holds if found is not None else None
+        kind = holds.config_class(find(self.tree, path), self.lookup) if holds is not None else None
+        return kind if kind is not None and issubclass(kind, Config) else None
+
+    def did_you_mean(self, path: str, origin: Origin) -> str:
+        paths = [known for known, _ in fields_of(self.schema, self.tree, self.lookup)]
+        section = path.rpartition(".")[0]
+        name = find(self.tree, f"{section}.name") if section else None
+        if name is not None and name.beaten and plain(name) != plain(name.beaten[0]):
+            return f"it was set for {plain(name.beaten[0])!r}; to replace the whole section write '{section}!:'"
+        best = nearest_path(path, paths)
+        if best is None:
+            return ""
+        if origin.kind == "env":
+            return f"did you mean {env_name(best, self.prefix)}?"
+        return f"did you mean {'--' if origin.kind == 'flag' else ''}{best}?"
+
+
+def _unknown(tree: Mapping, path: str) -> Iterator[str]:
+    """Yield an unknown key; of a section that flags or variables made, each of them."""
+    node = find(tree, path)
+    if isinstance(node, Mapping) and node.items and _key_origin(tree, path).kind != "file":
+        for key in node.items:
+            yield from _unknown(tree, f"{path}.{key}")
+    else:
+        yield path
+
+
+def _without_echoes(problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Leave out a missing key that is only missing because its name was misspelt, which is told already."""
+    found = list(problems)
+    meant = {f"missing key {problem.hint[len(_MEANT) : -1]!r}" for problem in found if problem.hint.startswith(_MEANT)}
+    return (problem for problem in found if problem.message not in meant)
+
+
+def _rule(found: Any) -> str:
+    text = str(found["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ").removeprefix("Input ")
+    text = text.partition(" or instance of ")[0]  # a class means nothing in a file
+    return text[:1].lower() + text[1:]
+
+
+def _shown(node: Scalar, path: str) -> str:
+    if node.value is None:
+        return "null"
+    if is_secret_name(path):
+        return MASK
+    return repr(node.value) if node.raw is None or isinstance(node.value, str) else node.raw
+
+
+def _key_origin(tree: Mapping, path: str) -> Origin:
+    parts = path.split(".")
+    for size in range(len(parts) - 1, -1, -1):  # a key may itself hold dots
+        section = find(tree, ".".join(parts[:size]))
+        if isinstance(section, Mapping):
+            return section.keys.get(".".join(parts[size:]), section.origin)
+    return tree.origin

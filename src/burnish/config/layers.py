@@ -1,0 +1,242 @@
+"""Which layers a config is made of, lowest first, and the tree that they merge into."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Environ
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+from burnish.config.fields import Lookup, fields_of, shape, shown_path
+from burnish.config.fit import default_at, renames, with_new_names
+from burnish.config.interpolate import References, follow
+from burnish.config.layer import Layer, Mapping, Node, Scalar, empty, find
+from burnish.config.merge import merge
+from burnish.config.origin import Origin
+from burnish.config.schema import Config
+from burnish.config.sources.env import env_layers, env_name
+from burnish.config.sources.files import FileLayer, PythonFile, Source, read_files, with_paths
+from burnish.config.sources.flags import flag_layers, is_flag, split_flags
+from burnish.core.environment import experiment_name
+from burnish.core.errors import ComponentError, ConfigError, Problem
+from burnish.core.paths import Project
+
+if TYPE_CHECKING:
+    from burnish.config.sources.python import PythonLayer
+
+_DEFAULTS = ("default.yaml", "default.yml", "default.toml", "default.py")
+_USER = ("user.yaml", "user.yml", "user.toml")
+
+
+@dataclass(slots=True)
+class Composition:
+    """The merged layers.
+
+    Attributes:
+        schema: What the config is checked against; None where nothing names it.
+        tree: All layers, merged.
+        python: The Python layers that were executed.
+        warnings: What whoever starts the run should be told.
+    """
+
+    schema: type[Config] | None
+    tree: Mapping
+    python: list[PythonLayer] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def compose_layers(
+    file: Path | Layer,
+    lookup: Lookup,
+    project: Project,
+    flags: Sequence[str],
+    environ: Environ[str, str],
+    references: References,
+    above: Sequence[Layer],
+    schema: type[Config] | None,
+    problems: list[Problem],
+) -> Composition:
+    """Read and merge every layer.
+
+    Raises:
+        ConfigError: A file cannot be read: what the schema would miss may well stand in it.
+    """
+    prefix = project.env_prefix
+    sources, unread = _sources(file, project, problems, only_file=schema is not None)
+    is_frozen = isinstance(file, Layer)
+    variables = [] if is_frozen else env_layers(environ, prefix, problems)
+    if unread:
+        flag_layers(flags, {}, problems)
+        raise ConfigError(problems)
+    kind = schema or _schema(sources, variables, flags, lookup, references)
+    composed = Composition(kind, empty(Origin("default", "")))
+    layers = _executed(sources, composed, lookup, references, problems)
+    if kind is not None and not is_frozen:
+        composed.warnings += _idle_variables(environ, prefix, kind)
+        named = name_layer(environ, prefix, kind)
+        layers += [named] if named is not None else []
+    aliases = _aliases(kind, layers, flags, lookup)
+    layers += [*variables, *flag_layers(flags, aliases, problems), *above]
+    composed.tree = merged(layers, problems)
+    if kind is not None and (moved := renames(kind, composed.tree, lookup)):
+        renamed = [with_new_names(layer, moved) for layer in layers]
+        layers = [layer for layer, _ in renamed]
+        composed.warnings += [text for _, told in renamed for text in told]
+        composed.tree = merged(layers, [])
+    return composed
+
+
+def merged(layers: Sequence[Layer], problems: list[Problem]) -> Mapping:
+    """Return layers, lowest first, as one tree."""
+    # Over an empty section, so that `key+:` and `~delete` mean something in the lowest layer too.
+    tree = empty(Origin("default", ""))
+    for layer in layers:
+        tree = merge(tree, layer.tree, problems)
+    return tree
+
+
+def _sources(
+    file: Path | Layer, project: Project, problems: list[Problem], *, only_file: bool
+) -> tuple[list[Source], bool]:
+    """Return the files, lowest first, and whether one could not be read."""
+    if isinstance(file, Layer):
+        return [FileLayer(Path(), file, Mapping({}, file.tree.origin))], False
+    below: list[Path] = []
+    if not only_file:
+        import platformdirs
+
+        user = platformdirs.user_config_path("burnish")
+        below = [*_one_of(project.root / "experiments", _DEFAULTS, problems), *_one_of(user, _USER, problems)]
+    found: list[Source] = []
+    unread = False
+    for path in (*below, file):
+        try:
+            found += read_files(path, problems)
+        except ConfigError as error:
+            problems += error.problems
+            unread = True
+    return found, unread
+
+
+def _one_of(folder: Path, names: Sequence[str], problems: list[Problem]) -> list[Path]:
+    found = [folder / name for name in names if (folder / name).is_file()]
+    if len(found) > 1:
+        both = " and ".join(shown_path(path) for path in found)
+        problems.append(Problem(f"{both} both exist", hint="keep one of them"))
+    return found[:1]
+
+
+def _schema(
+    sources: Sequence[Source],
+    variables: Sequence[Layer],
+    flags: Sequence[str],
+    lookup: Lookup,
+    references: References,
+) -> type[Config] | None:
+    """Return the config class that the highest layer's `experiment` names, None where there is no such class."""
+    typed = [flag.text for flag in split_flags(flags, {}, []) if flag.path == "experiment"]
+    name: Node | None = Scalar(typed[-1], Origin("flag", "--experiment")) if typed else None
+    for layer in reversed([*(s.layer for s in sources if isinstance(s, FileLayer)), *variables]):
+        name = name or layer.tree.items.get("experiment")
+    try:
+        name = follow(Mapping({}, Origin("default", "")), name, "experiment", references) if name else None
+        found = lookup("experiments", name.value) if isinstance(name, Scalar) and isinstance(name.value, str) else None
+    except (ComponentError, ConfigError):
+        return None
+    return found if found is not None and issubclass(found, Config) else None
+
+
+def _executed(
+    sources: Sequence[Source], composed: Composition, lookup: Lookup, references: References, problems: list[Problem]
+) -> list[Layer]:
+    """Return the files as layers; Python files are executed in their turn, over what stands below them."""
+    layers: list[Layer] = []
+    tree = composed.tree
+    for source in sources:
+        if isinstance(source, PythonFile):
+            from burnish.config.sources.python import execute  # few projects have one
+
+            try:
+                ran = execute(source, _Below(tree, composed.schema, lookup, references), tree)
+            except ConfigError as error:
+                problems += error.problems
+                continue
+            composed.python.append(ran)
+            layer = ran.layer
+        else:
+            layer = with_paths(source.layer, problems)
+        layers.append(layer)
+        if any(isinstance(later, PythonFile) for later in sources):
+            tree = merge(tree, layer.tree, [])
+    return layers
+
+
+@dataclass(frozen=True, slots=True)
+class _Below:
+    """What stands below a Python layer."""
+
+    tree: Mapping
+    schema: type[BaseModel] | None
+    lookup: Lookup
+    references: References
+
+    def node(self, path: str) -> Node | None:
+        """Return what stands at a path, references followed and the schema's default where nobody wrote one."""
+        found = find(self.tree, path) or self.default(path)
+        return follow(self.tree, found, path, replace(self.references, default=self.default)) if found else None
+
+    def default(self, path: str) -> Node | None:
+        return default_at(self.schema, self.tree, path, self.lookup) if self.schema is not None else None
+
+
+def name_layer(environ: Environ[str, str], prefix: str, schema: type[Config]) -> Layer | None:
+    """Return what `LLM_EXPERIMENT_NAME` sets: the run's name and group."""
+    text = experiment_name(environ, prefix)
+    origin = Origin("env", f"{prefix}EXPERIMENT_NAME")
+    value = Scalar(text, origin, text)
+    sets: dict[str, Node] = {key: value for key in ("name", "group") if key in shape(schema) and text}
+    return Layer(str(origin), Mapping(sets, origin, dict.fromkeys(sets, origin))) if sets else None
+
+
+def _idle_variables(environ: Environ[str, str], prefix: str, schema: type[Config]) -> list[str]:
+    """Return warnings of variables that look as if they set a top-level key."""
+    names = {f"{prefix}{key.upper()}": key for key in shape(schema)}
+    return [
+        f"{name} sets nothing; a top-level key is set by {env_name(key, prefix)}"
+        for name, key in names.items()
+        if name in environ and name != f"{prefix}RUN_ID"
+    ]
+
+
+def _aliases(
+    schema: type[Config] | None, layers: Sequence[Layer], flags: Sequence[str], lookup: Lookup
+) -> dict[str, str]:
+    """Return the flags that fields declare for themselves, if any word asks for one."""
+    if schema is None or not any(is_flag(word) and _may_be_alias(word, schema) for word in flags):
+        return {}
+    tree = merged(layers, [])
+    return flag_aliases(schema, tree, lookup)
+
+
+def _may_be_alias(word: str, schema: type[Config]) -> bool:
+    name = word.partition("=")[0]
+    return not name.startswith("--") or ("." not in name and name[2:] not in shape(schema))
+
+
+def flag_aliases(schema: type[BaseModel], tree: Mapping | None, lookup: Lookup) -> dict[str, str]:
+    """Return the flags that fields declare for themselves, and the paths that they set.
+
+    Raises:
+        ConfigError: Two fields declare the same one.
+    """
+    found: dict[str, str] = {}
+    for path, declared in fields_of(schema, tree, lookup):
+        for flag in declared.flags:
+            if found.setdefault(flag, path) != path:
+                raise ConfigError(
+                    [Problem(f"flag {flag} is declared by {found[flag]} and {path}", str(declared.origin))]
+                )
+    return found
