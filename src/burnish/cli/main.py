@@ -3,56 +3,28 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from typing import Final
 
 import click
 
 from burnish import __version__
+from burnish.cli._lazy import LazyGroup
 
 _COMMANDS: Final = {
     "run": "Run an experiment file, or any command, under supervision.",
     "ls": "List runs, newest first.",
     "show": "Show one run: state, attempts, metrics, checkpoints.",
     "logs": "Print what a run printed, or its journal.",
-    "config": "Show the resolved config and where each value came from.",
+    "config": "Show, check, compare and import configs, and where each value came from.",
     "doctor": "Check this machine and say what to fix.",
 }
 
 _BUG = 70  # EX_SOFTWARE
 
 
-class _LazyGroup(click.Group):
-    """Knows its commands by name; the module of a command is imported when it is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
-            return None
-        found = import_module(f"burnish.cli.{cmd_name}").command
-        assert isinstance(found, click.Command)
-        return found
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
-            from burnish.core.errors import UsageError
-            from burnish.core.nearest import nearest
-
-            best = nearest(args[0], _COMMANDS)
-            hint = f"did you mean burnish {best}?" if best else "list the commands: burnish --help"
-            raise UsageError(f"no command {args[0]!r}", hint=hint)
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
-
-
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, known=_COMMANDS, package="burnish.cli", context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, prog_name="burnish")
 def app() -> None:
     """Burnish: the experiment layer under LLM post-training."""

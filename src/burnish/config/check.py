@@ -42,7 +42,7 @@ def validate(schema: type[Config], tree: Mapping, lookup: Lookup, *, prefix: str
     values = plain(tree)
     context = {"lookup": lookup}
     # A class stops at its first boolean, so those are looked for here: the rest of it is checked all the same.
-    told = [{"type": "boolean", "loc": loc, "msg": BOOLEAN} for loc in _booleans(schema, tree, lookup, ())]
+    told: list[Any] = [{"type": "boolean", "loc": loc, "msg": BOOLEAN} for loc in _booleans(schema, tree, lookup, ())]
     _without_mistakes(values, tree, told)
     wrong = {_known_part(tree, error["loc"]) for error in told}
     first = True

@@ -18,6 +18,8 @@ BUILTINS: Final = (
     _builtin("models", "tiny-llama", "models:build_tiny_llama", "TinyLlamaConfig"),
     _builtin("models", "pretrained", "models:load_pretrained", "PretrainedConfig"),
     _builtin("models", "smollm2-135m", "smollm2:load_smollm2", "SmolLM2Config"),
+    _builtin("optimizers", "adamw", "optimizers:adamw", "AdamWConfig"),
+    _builtin("optimizers", "sgd", "optimizers:sgd", "SgdConfig"),
     _builtin("datasets", "reasoning-gym", "data:load_reasoning_gym", "ReasoningGymConfig"),
     _builtin("rewards", "exact-match", "rewards:exact_match", "RewardConfig"),
     _builtin("rewards", "character-match", "rewards:character_match", "RewardConfig"),

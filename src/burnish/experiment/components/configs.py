@@ -5,15 +5,18 @@ Where TRL's own default misleads, the field here states ours, and `burnish confi
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, computed_field, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from burnish.config import ComponentConfig, Config, component
+from burnish.config import ComponentConfig, Config, Flags, Smart, Unit, broken, component
 from burnish.core.nearest import nearest
 from burnish.experiment.components.trl_fields import trl_fields
 from burnish.experiment.config import ExperimentConfig
+
+CHARACTERS: Final = 99
+"""Vocabulary of the tiny Llama: printable ASCII and four special tokens."""
 
 
 class TinyLlamaConfig(ComponentConfig):
@@ -26,6 +29,28 @@ class TinyLlamaConfig(ComponentConfig):
     max_positions: int = Field(128, ge=8, description="longest sequence, in characters")
     rope_theta: float = Field(100.0, gt=0, description="base of the rotary embedding; short texts want it small")
     initializer_range: float = Field(0.05, gt=0)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def total_params(self) -> int:
+        """Parameters in all; the output weights are the input's."""
+        attention, mlp, norms = (
+            4 * self.hidden_size**2,
+            3 * self.hidden_size * self.intermediate_size,
+            2 * self.hidden_size,
+        )
+        return self.layers * (attention + mlp + norms) + self.hidden_size * (1 + CHARACTERS)
+
+    @model_validator(mode="after")
+    def _heads_share_the_hidden_size(self) -> TinyLlamaConfig:
+        if self.hidden_size % (2 * self.heads):
+            raise broken(
+                "heads",
+                f"hidden_size {self.hidden_size} does not split into {self.heads} heads of even size",
+                hint="rotary embeddings turn pairs: choose heads so that hidden_size / heads is even",
+                reads=("hidden_size",),
+            )
+        return self
 
 
 class LoraConfig(Config):
@@ -99,6 +124,29 @@ class CheckpointsConfig(Config):
     direction: Literal["min", "max"] = "max"
 
 
+class AdamWConfig(ComponentConfig):
+    """AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101), fused where torch can."""
+
+    beta1: float = Field(0.9, ge=0, lt=1)
+    beta2: float = Field(0.999, ge=0, lt=1)
+    eps: float = Field(1e-8, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+
+
+class SgdConfig(ComponentConfig):
+    """Stochastic gradient descent."""
+
+    momentum: float = Field(0.0, ge=0, lt=1)
+    nesterov: bool = False
+    weight_decay: float = Field(0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _nesterov_needs_momentum(self) -> SgdConfig:
+        if self.nesterov and not self.momentum:
+            raise broken("nesterov", "needs a momentum above 0", reads=("momentum",))
+        return self
+
+
 _SET_BY_US: Final[dict[str, str]] = {
     "output_dir": "the run directory",
     "seed": "seed",
@@ -115,25 +163,53 @@ _SET_BY_US: Final[dict[str, str]] = {
     "save_strategy": "checkpoints.every",
     "eval_strategy": "evaluation.every",
     "num_train_epochs": "training.max_steps",
+    "adam_beta1": "training.optimizer.beta1",
+    "adam_beta2": "training.optimizer.beta2",
+    "adam_epsilon": "training.optimizer.eps",
+    "weight_decay": "training.optimizer.weight_decay",
 }
+
+
+HIGHEST_SGD_LEARNING_RATE: Final = 0.1
 
 
 class TrainingConfig(Config):
     """The arguments that most runs set. Any other argument of TRL goes under `trl`."""
 
-    max_steps: int = Field(100, ge=1, description="optimizer steps in all")
-    learning_rate: float = Field(2e-5, gt=0, lt=1)
-    batch_size: int = Field(8, ge=1, description="sequences (DPO: pairs, GRPO: completions) a device and step")
-    gradient_accumulation_steps: int = Field(1, ge=1)
+    renamed: ClassVar[dict[str, str]] = {
+        "adam_beta2": "optimizer.beta2",
+        "weight_decay": "optimizer.weight_decay",
+    }
+
+    max_steps: Annotated[int, Flags("-n", "--max-steps"), Unit("steps")] = Field(
+        100, ge=1, description="optimizer steps in all"
+    )
+    learning_rate: Annotated[float, Flags("-lr", "--learning-rate", "--lr")] = Field(2e-5, gt=0, lt=1)
+    batch_size: Annotated[int, Flags("-b", "--batch-size"), Smart("batch")] = Field(
+        8, ge=1, description="sequences (DPO: pairs, GRPO: completions) a device and step"
+    )
+    gradient_accumulation_steps: Annotated[int, Smart("accumulation")] = Field(
+        1, ge=1, description="batches an optimizer step"
+    )
+    max_effective_batch_size: Annotated[int, Unit("sequences")] = Field(
+        8192, ge=1, description="refuse batch × accumulation × processes above this: most are a slip of the keyboard"
+    )
+    optimizer: component("optimizers") = AdamWConfig(name="adamw")  # type: ignore[valid-type]
     lr_scheduler: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "linear"
-    warmup_steps: int = Field(0, ge=0)
-    weight_decay: float = Field(0.0, ge=0)
-    adam_beta2: float = Field(0.999, gt=0, lt=1)
+    warmup_steps: Annotated[int, Unit("steps")] = Field(0, ge=0)
     max_grad_norm: float = Field(1.0, ge=0)
-    log_every: int = Field(1, ge=1, description="steps between logs; a call costs microseconds")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", json_schema_extra={"machine": "device"})
+    log_every: Annotated[int, Unit("steps")] = Field(
+        1, ge=1, description="steps between logs; a call costs microseconds"
+    )
+    device: Annotated[Literal["auto", "cpu", "cuda"], Smart("device")] = "auto"
+    local_rank: Annotated[Literal["auto"] | int, Smart("local_rank")] = Field(
+        "auto", description="which GPU of the box this process trains on"
+    )
+    world_size: Annotated[Literal["auto"] | int, Smart("world_size")] = Field(
+        "auto", description="processes that train together"
+    )
     # TRL turns bf16 on even on a CPU, which trains the wrong thing slowly.
-    bf16: Literal["auto"] | bool = Field("auto", json_schema_extra={"machine": "bf16"})
+    bf16: Annotated[Literal["auto"] | bool, Smart("bf16")] = "auto"
     # TRL checkpoints activations by default: a fifth slower, for memory that small models do not need.
     gradient_checkpointing: bool = False
     # Trackers are shipped to from the journal by the supervisor, so the trainer must not ship as well.
@@ -146,6 +222,36 @@ class TrainingConfig(Config):
     trl: dict[str, Any] = Field({}, description="any other argument of the TRL trainer's config class")
     trl_class: ClassVar[str] = ""
     trl_set_by_us: ClassVar[dict[str, str]] = {}
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def effective_batch_size(self) -> int:
+        """Sequences an optimizer step, over all processes."""
+        world_size = self.world_size if isinstance(self.world_size, int) else 1
+        return self.batch_size * self.gradient_accumulation_steps * world_size
+
+    @model_validator(mode="after")
+    def _effective_batch_is_sane(self) -> TrainingConfig:
+        if self.effective_batch_size > self.max_effective_batch_size:
+            raise broken(
+                "batch_size",
+                f"the effective batch size {self.effective_batch_size} (batch × accumulation × processes) is above "
+                f"max_effective_batch_size {self.max_effective_batch_size}",
+                hint="lower one of them, or raise training.max_effective_batch_size",
+                reads=("gradient_accumulation_steps", "world_size", "max_effective_batch_size"),
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _sgd_wants_a_small_learning_rate(self) -> TrainingConfig:
+        if isinstance(self.optimizer, SgdConfig) and self.learning_rate > HIGHEST_SGD_LEARNING_RATE:
+            raise broken(
+                "learning_rate",
+                f"{self.learning_rate:g} is above {HIGHEST_SGD_LEARNING_RATE} with sgd, which diverges",
+                hint="lower it, or take another optimizer: training.optimizer.name",
+                reads=("optimizer", "optimizer.name"),
+            )
+        return self
 
     @field_validator("trl")
     @classmethod
@@ -241,11 +347,9 @@ class GrpoConfig(TrlExperimentConfig):
             return self  # TRL itself says what is wrong with them
         period = max(1.0, micro_steps * reuses / accumulated)
         if self.checkpoints.every % period:
-            error = PydanticCustomError(
-                "rule",
-                "must be a multiple of {period} steps, in which TRL reuses its completions",
-                {"period": f"{period:g}"},
+            raise broken(
+                "checkpoints.every",
+                f"must be a multiple of {period:g} steps, in which TRL reuses its completions",
+                reads=("training", "training.trl", "training.gradient_accumulation_steps"),
             )
-            wrong = InitErrorDetails(type=error, loc=("checkpoints", "every"), input=self.checkpoints.every)
-            raise ValidationError.from_exception_data(type(self).__name__, [wrong])
         return self

@@ -16,10 +16,11 @@ from transformers import (
 
 from burnish.checkpoint import read_manifest, verify
 from burnish.core.errors import ComponentError
-from burnish.experiment.components.configs import LoraConfig, PretrainedConfig, TinyLlamaConfig
+from burnish.experiment.components.configs import CHARACTERS, LoraConfig, PretrainedConfig, TinyLlamaConfig
 
 _SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>")
 _VOCABULARY = (*_SPECIAL, *(chr(code) for code in range(32, 127)))
+assert len(_VOCABULARY) == CHARACTERS
 
 ModelAndTokenizer = tuple[Any, Any]
 
@@ -29,7 +30,7 @@ def build_tiny_llama(config: TinyLlamaConfig) -> ModelAndTokenizer:
     tokenizer = character_tokenizer(config.max_positions)
     model = LlamaForCausalLM(
         LlamaConfig(
-            vocab_size=len(_VOCABULARY),
+            vocab_size=CHARACTERS,
             hidden_size=config.hidden_size,
             intermediate_size=config.intermediate_size,
             num_hidden_layers=config.layers,
