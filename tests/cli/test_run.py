@@ -38,9 +38,9 @@ data: {name: reasoning-gym, family: spell_backward}
         ),
         (
             SFT + "training: {learning_rate: true, max_steps: many}\n",
+            "error: training.learning_rate: a boolean is not accepted here, not true (bad.yaml:5:27)\n"
             "error: training.max_steps: should be a valid integer, unable to parse string as an integer, "
-            "not 'many' (bad.yaml:5:44)\n"
-            "error: training.learning_rate: a boolean is not accepted here, not true (bad.yaml:5:27)\n",
+            "not 'many' (bad.yaml:5:44)\n",
         ),
         (
             SFT.replace("tiny-llama", "tiny-lama"),
@@ -217,8 +217,8 @@ def test_config_show_prints_one_section_as_json_too(burnish):
     assert burnish.json("config", "show", file, "retry") == {
         "values": {"retry.max_attempts": 3, "retry.backoff_s": 1.0},
         "origins": {
-            "retry.max_attempts": "default burnish/experiment/config.py:16",
-            "retry.backoff_s": "default burnish/experiment/config.py:17",
+            "retry.max_attempts": "default burnish/experiment/config.py:18",
+            "retry.backoff_s": "default burnish/experiment/config.py:19",
         },
     }
     assert burnish.json("config", "show", file, "max_steps", "--static")["values"] == {"max_steps": 20}

@@ -119,6 +119,31 @@ def compose(folder: Path) -> Callable[..., Resolved]:
 
 
 @pytest.fixture
+def resolve_file(folder: Path) -> Callable[..., Resolved]:
+    """Resolve a file of any format; `settings` is what the project file says."""
+
+    def call(
+        name: str,
+        flags: Sequence[str] = (),
+        environ: Mapping[str, str] | None = None,
+        settings: Mapping[str, object] | None = None,
+        find_run: Callable[[str], Any] | None = None,
+    ) -> Resolved:
+        project = Project(folder, folder / ".burnish", folder / ".burnish/runs", settings=dict(settings or {}))
+        return resolve(
+            Path(name), lookup=find_component, project=project, flags=flags, environ=environ or {}, find_run=find_run
+        )
+
+    return call
+
+
+@pytest.fixture
+def register(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str, type[Config]], None]:
+    """Make a config class of a test's own known as a component."""
+    return lambda category, name, kind: monkeypatch.setitem(COMPONENTS, (category, name), kind)
+
+
+@pytest.fixture
 def problems_in(compose: Callable[..., Resolved]) -> Callable[..., list[Problem]]:
     """Return what is wrong with the text of `demo.yaml`: message, origin and hint of each problem."""
     return lambda *args, **words: problems_of(lambda: compose(*args, **words))

@@ -67,7 +67,12 @@ def test_raw_text_comes_along_with_a_referred_value():
         ("a: ${b}\nc: ${a}\nd: ${a}", "${b} refers to no key", "f.yaml:1:4", ""),
         ("a: ${}", "${} refers to no key", "f.yaml:1:4", ""),
         ("a: ${env:N}", "environment variable N is not set", "f.yaml:1:4", "export N=…, or ${env:N:-default}"),
-        ("a: ${what:N}", "unknown reference ${what:N}", "f.yaml:1:4", "use ${key}, ${env:NAME}, ${data:FILE}, ${run:ID@best} or ${= arithmetic}"),
+        (
+            "a: ${what:N}",
+            "unknown reference ${what:N}",
+            "f.yaml:1:4",
+            "use ${key}, ${env:NAME}, ${data:FILE}, ${run:ID@best} or ${= arithmetic}",
+        ),
         ("a: x${b", "unfinished reference in 'x${b'", "f.yaml:1:4", "write ${key}, or $${ for a literal ${"),
         ("a: x${b}\nb: {c: 1}", "${b} is a section or list and cannot stand inside text", "f.yaml:1:4", ""),
         ("a: ${run:k7f2@best}", "run references are not followed here", "f.yaml:1:4", ""),

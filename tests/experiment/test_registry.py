@@ -8,7 +8,7 @@ from burnish.experiment import registry
 
 def test_built_ins_are_found_by_name_with_their_config():
     assert registry.config_of("experiments", "sft").__name__ == "SftConfig"
-    assert registry.categories() == ["datasets", "evaluators", "experiments", "models", "rewards"]
+    assert registry.categories() == ["datasets", "evaluators", "experiments", "models", "optimizers", "rewards"]
 
 
 def test_an_unknown_name_is_told_with_the_nearest_one():

@@ -16,7 +16,6 @@ from burnish.config.schema import BOOLEAN, Config, misreads
 from burnish.config.sources.env import PREFIX, env_name
 from burnish.core.errors import Problem
 from burnish.core.nearest import nearest_path
-from burnish.core.secrets import MASK, is_secret_name
 
 Loc: TypeAlias = tuple[int | str, ...]
 
@@ -40,7 +39,7 @@ def validate(schema: type[Config], tree: Mapping, lookup: Lookup, *, prefix: str
     are checked even where other fields are wrong, as long as those that a rule reads are right.
     """
     values = plain(tree)
-    context = {"lookup": lookup}
+    context = {"lookup": lookup, "booleans_are_checked": True}
     # A class stops at its first boolean, so those are looked for here: the rest of it is checked all the same.
     told: list[Any] = [{"type": "boolean", "loc": loc, "msg": BOOLEAN} for loc in _booleans(schema, tree, lookup, ())]
     _without_mistakes(values, tree, told)
@@ -162,6 +161,10 @@ def _known_part(tree: Mapping, loc: Iterable[int | str]) -> str:
     return ".".join(_known_keys(tree, loc))
 
 
+def _path(loc: Iterable[int | str]) -> str:
+    return ".".join(str(part) for part in loc if isinstance(part, int) or part.isidentifier())
+
+
 def _known_keys(tree: Mapping, loc: Iterable[int | str]) -> list[str]:
     """Return the path of an error without what pydantic adds for unions (`function-plain`, `int`, …)."""
     node: Node | None = tree
@@ -188,8 +191,9 @@ class _Problems:
     prefix: str
 
     def of(self, found: Any) -> Iterator[Problem]:
-        path = _known_part(self.tree, found["loc"])
         kind = found["type"]
+        # A rule says itself what it is about, which nobody need have written.
+        path = _path(found["loc"]) if kind == "rule" else _known_part(self.tree, found["loc"])
         if kind == "extra_forbidden":
             for unknown in _unknown(self.tree, path):
                 yield self.unknown(unknown)
@@ -229,12 +233,19 @@ class _Problems:
         name = find(self.tree, f"{section}.name") if section else None
         if name is not None and name.beaten and plain(name) != plain(name.beaten[0]):
             return f"it was set for {plain(name.beaten[0])!r}; to replace the whole section write '{section}!:'"
-        best = nearest_path(path, paths)
+        best = self.by_flag(path) or nearest_path(path, paths)
         if best is None:
             return ""
         if origin.kind == "env":
             return f"did you mean {env_name(best, self.prefix)}?"
         return f"did you mean {'--' if origin.kind == 'flag' else ''}{best}?"
+
+    def by_flag(self, path: str) -> str | None:
+        """Return the field whose own flag has the name: `training.lr` is `--lr`."""
+        section, _, name = path.rpartition(".")
+        known = fields_of(self.schema, self.tree, self.lookup)
+        meant = [p for p, found in known if name in (flag.lstrip("-") for flag in found.flags)]
+        return next((p for p in meant if p.rpartition(".")[0] == section), meant[0] if len(meant) == 1 else None)
 
 
 def _unknown(tree: Mapping, path: str) -> Iterator[str]:
@@ -263,6 +274,8 @@ def _rule(found: Any) -> str:
 def _shown(node: Scalar, path: str) -> str:
     if node.value is None:
         return "null"
+    from burnish.core.secrets import MASK, is_secret_name
+
     if is_secret_name(path):
         return MASK
     return repr(node.value) if node.raw is None or isinstance(node.value, str) else node.raw

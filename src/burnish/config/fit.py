@@ -13,13 +13,11 @@ from dataclasses import dataclass, field, replace
 from pydantic import BaseModel
 
 from burnish.config.fields import Field, Lookup, shape
-from burnish.config.layer import Layer, Mapping, Node, Scalar, Sequence, find, nested
-from burnish.config.merge import addresses_elements, element_key, lay_over_elements, merge
+from burnish.config.layer import Layer, Mapping, Node, Scalar, Sequence, displacing, find
+from burnish.config.merge import NOWHERE, addresses_elements, element_key, lay_over_elements, merge
 from burnish.config.origin import Origin
 from burnish.config.schema import Config
 from burnish.core.errors import Problem
-
-_NOWHERE = Origin("default", "")
 
 
 @dataclass(slots=True)
@@ -40,27 +38,35 @@ def fit(schema: type[BaseModel], tree: Mapping, lookup: Lookup) -> Fitted:
 
 def _section(kind: type[BaseModel], tree: Mapping, lookup: Lookup, result: Fitted, prefix: str) -> Mapping:
     fields = shape(kind)
+    tree = _gathered(tree, fields)
+    for old, new in _renamed(kind).items():  # of elements of lists; all else has its new names since before merging
+        tree, told = _moved(tree, old, new, prefix)
+        result.warnings += told
     changed: dict[str, Node] = {}
-    gone: set[str] = set()
     for key, node in tree.items.items():
         found = fields.get(key)
         if found is None:
-            named = element_key(key)
-            found = fields.get(named[0]) if named is not None else None
-            if found is None or named is None or not found.is_list:
-                continue
-            gone.add(key)
-            node = Mapping({named[1]: node}, node.origin, {named[1]: tree.keys.get(key, node.origin)})
-            key = named[0]
+            continue
         fitted = _field(found, node, lookup, result, f"{prefix}{key}")
-        if fitted is not node or gone:
+        if fitted is not node:
             changed[key] = fitted
         if found.info.deprecated and isinstance(found.info.deprecated, str):
             result.warnings.append(f"{prefix}{key} is deprecated: {found.info.deprecated} ({node.origin})")
-    if not changed:
-        return tree
-    items = {**{key: node for key, node in tree.items.items() if key not in gone}, **changed}
-    return replace(tree, items=items)
+    return replace(tree, items={**tree.items, **changed}) if changed else tree
+
+
+def _gathered(tree: Mapping, fields: dict[str, Field]) -> Mapping:
+    """Return a section with what addresses elements of a default list (`rewards[exact]`) under the list's own key."""
+    named = {key: found for key in tree.items if key not in fields and (found := element_key(key)) is not None}
+    for key, (name, selector) in named.items():
+        if name not in fields or not fields[name].is_list:
+            continue
+        node, at = tree.items[key], tree.keys.get(key, tree.items[key].origin)
+        tree = _without(tree, [key])
+        if not isinstance(tree.items.get(name), Sequence):  # a list that was written later has replaced it
+            over = Mapping({name: Mapping({selector: node}, node.origin, {selector: at})}, node.origin, {name: at})
+            tree = merge(tree, over)
+    return tree
 
 
 def _field(found: Field, node: Node, lookup: Lookup, result: Fitted, path: str) -> Node:
@@ -68,7 +74,8 @@ def _field(found: Field, node: Node, lookup: Lookup, result: Fitted, path: str) 
         node = _named(node)
     if found.holds is not None and isinstance(node, Mapping):
         default = default_tree(found)
-        if isinstance(default, Mapping) and _is_same(found, default, node):
+        is_whole = any(isinstance(lost, Mapping) for lost in node.beaten)
+        if isinstance(default, Mapping) and not is_whole and _is_same(found, default, node):
             node = merge(default, node, result.problems)
         kind = found.holds.config_class(node, lookup)
         return _section(kind, node, lookup, result, f"{path}.") if kind is not None else node
@@ -130,8 +137,9 @@ def tree_of(value: object, origin: Callable[[], Origin]) -> Node:
         origin: Tells where it is written; asked only when something is, since that means reading source.
     """
     if isinstance(value, BaseModel):
-        stated = {name: tree_of(getattr(value, name), origin) for name in value.model_fields_set}
-        return Mapping(stated, origin() if stated else _NOWHERE)
+        # Not `getattr`, which warns of deprecated fields: that is for whoever sets one to hear.
+        stated = {name: tree_of(value.__dict__[name], origin) for name in value.model_fields_set}
+        return Mapping(stated, origin() if stated else NOWHERE)
     if isinstance(value, dict):
         return Mapping({str(key): tree_of(item, origin) for key, item in value.items()}, origin())
     if isinstance(value, list | tuple | set | frozenset):
@@ -157,41 +165,64 @@ def default_at(schema: type[BaseModel], tree: Node | None, path: str, lookup: Lo
 
 
 def renames(schema: type[BaseModel], tree: Mapping, lookup: Lookup, prefix: str = "") -> dict[str, str]:
-    """Return the old paths that a tree has and where their values go now."""
-    found: dict[str, str] = {}
-    if issubclass(schema, Config):
-        found = {
-            f"{prefix}{old}": f"{prefix}{new}" for old, new in schema.renamed.items() if find(tree, old) is not None
-        }
+    """Return the old paths that a tree has and where their values go now; elements of lists are none of them."""
+    found = {f"{prefix}{old}": f"{prefix}{new}" for old, new in _renamed(schema).items() if find(tree, old) is not None}
     fields = shape(schema)
     for key, node in tree.items.items():
         holds = fields[key].holds if key in fields else None
-        kind = holds.config_class(node, lookup) if holds is not None and isinstance(node, Mapping) else None
-        if kind is not None and isinstance(node, Mapping):
+        if holds is None or not isinstance(node, Mapping):
+            continue
+        named = _named(node) if holds.category else node
+        default = default_tree(fields[key]) if find(named, "name") is None else None
+        kind = holds.config_class(named if default is None else default, lookup)
+        if kind is not None:
             found |= renames(kind, node, lookup, f"{prefix}{key}.")
     return found
+
+
+def _renamed(kind: type[BaseModel]) -> dict[str, str]:
+    return kind.renamed if issubclass(kind, Config) else {}
 
 
 def with_new_names(layer: Layer, moved: dict[str, str]) -> tuple[Layer, list[str]]:
     """Return a layer with what it sets by an old name set by the new one, and a warning for each."""
     tree, told = layer.tree, []
     for old, new in moved.items():
-        node = find(tree, old)
-        if node is None:
-            continue
-        told.append(f"{old} is now {new} ({node.origin})")
-        tree = _without(tree, old.split("."))
-        if find(tree, new) is None:  # one who writes both names means the new one
-            tree = merge(tree, nested(new, node))
+        tree, warnings = _moved(tree, old, new)
+        told += warnings
     return replace(layer, tree=tree), told
 
 
+def _moved(tree: Mapping, old: str, new: str, prefix: str = "") -> tuple[Mapping, list[str]]:
+    told: list[str] = []
+    for form in ("", "+", "!"):
+        node = find(tree, f"{old}{form}")
+        if node is None:
+            continue
+        told.append(f"{prefix}{old} is now {prefix}{new} ({node.origin})")
+        tree = _without(tree, f"{old}{form}".split("."))
+        if find(tree, new) is None:  # one who writes both names means the new one
+            tree = _placed(tree, f"{new}{form}".split("."), node)
+    return tree, told
+
+
 def _without(tree: Mapping, path: list[str]) -> Mapping:
-    inner = tree.items[path[0]]
+    """Return a tree without a value, nor the sections that held nothing else."""
+    key, *rest = path
     items = dict(tree.items)
-    if len(path) == 1:
-        del items[path[0]]
-    else:
-        assert isinstance(inner, Mapping)
-        items[path[0]] = _without(inner, path[1:])
+    inner = items.pop(key)
+    if rest and isinstance(inner, Mapping) and (left := _without(inner, rest)).items:
+        items[key] = left
     return replace(tree, items=items)
+
+
+def _placed(tree: Mapping, path: list[str], node: Node) -> Mapping:
+    """Return a tree with a node at a path, in sections that are made for it."""
+    key, *rest = path
+    if rest:
+        below = tree.items.get(key)
+        section = below if isinstance(below, Mapping) else Mapping({}, node.origin)
+        node = _placed(section, rest, node)
+        node = displacing(node, below) if isinstance(below, Scalar) else node
+    keys = {**tree.keys, key: tree.keys.get(key, node.origin)}
+    return replace(tree, items={**tree.items, key: node}, keys=keys)

@@ -47,7 +47,7 @@ def _model(config: BaseModel, values: dict[str, Plain], node: Node | None, prefi
         written = items.get(name)
         if written is None and name == "name" and isinstance(node, Scalar):
             written = node  # `model: gpt` says the component's name; its other fields are defaults
-        _field(found, getattr(config, name), values, written, f"{prefix}{name}", frozen)
+        _field(found, config.__dict__[name], values, written, f"{prefix}{name}", frozen)
     for name in type(config).model_computed_fields:
         # What is computed is shown, and written nowhere: it could not be read back.
         value = values.pop(name, None)
@@ -106,9 +106,9 @@ class _Reading:
         attribute = getattr(type(config), name, None)
         if isinstance(attribute, property) and attribute.fget is not None:
             return attribute.fget(self)
-        value = getattr(config, name)
         if name not in type(config).model_fields:
-            return value
+            return getattr(config, name)
+        value = config.__dict__[name]
         if isinstance(value, BaseModel):
             return _Reading(value, f"{prefix}{name}.", reads)
         if f"{prefix}{name}" not in reads:

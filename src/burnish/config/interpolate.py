@@ -176,7 +176,7 @@ class _Resolver:
     def run(self) -> Interpolation:
         tree = self.walk(self._tree, "")
         assert isinstance(tree, Mapping)
-        if _size(tree, {}) > _MAX_NODES:
+        if self._done and _size(tree, {}) > _MAX_NODES:
             raise ConfigError([Problem(f"more than {_MAX_NODES:,} values once references are followed")])
         self._result.tree = tree
         return self._result

@@ -17,7 +17,8 @@ Plain: TypeAlias = "None | bool | int | float | str | list[Plain] | dict[str, Pl
 _BETWEEN = re.compile(r"\.(?![^\[\]]*\])")
 
 
-@dataclass(frozen=True, slots=True)
+# Nodes are not frozen, which makes making one twice as slow and a config has hundreds; nobody changes them.
+@dataclass(slots=True, unsafe_hash=True)
 class Scalar:
     """A leaf. `raw` is its text as written, so that a field typed `str` never suffers from type guessing."""
 
@@ -27,7 +28,7 @@ class Scalar:
     beaten: tuple[Node, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Sequence:
     """A list."""
 
@@ -36,7 +37,7 @@ class Sequence:
     beaten: tuple[Node, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Mapping:
     """A section. `keys` tells where each key stands, which is where an unknown one is reported."""
 
@@ -59,7 +60,15 @@ class Layer:
 
 def displacing(winner: Node, loser: Node) -> Node:
     """Return the winner, remembering the loser and all that the loser had displaced before, newest first."""
-    return replace(winner, beaten=(*winner.beaten, replace(loser, beaten=()), *loser.beaten))
+    return _with_beaten(winner, (*winner.beaten, _with_beaten(loser, ()), *loser.beaten))
+
+
+def _with_beaten(node: Node, beaten: tuple[Node, ...]) -> Node:
+    if isinstance(node, Scalar):
+        return Scalar(node.value, node.origin, node.raw, beaten)
+    if isinstance(node, Sequence):
+        return Sequence(node.items, node.origin, beaten)
+    return Mapping(node.items, node.origin, node.keys, beaten)
 
 
 def plain(node: Node) -> Plain:

@@ -165,12 +165,13 @@ def _executed(
                 problems += error.problems
                 continue
             composed.python.append(ran)
-            layer = ran.layer
+            found = [ran.layer]
         else:
-            layer = with_paths(source.layer, problems)
-        layers.append(layer)
+            found = with_paths(source.layer, problems)
+        layers += found
         if any(isinstance(later, PythonFile) for later in sources):
-            tree = merge(tree, layer.tree, [])
+            for layer in found:
+                tree = merge(tree, layer.tree, [])
     return layers
 
 

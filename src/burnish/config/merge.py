@@ -10,8 +10,12 @@ import re
 from dataclasses import replace
 
 from burnish.config.layer import Mapping, Node, Scalar, Sequence, displacing
+from burnish.config.origin import Origin
 from burnish.core.errors import ConfigError, Problem
 from burnish.core.nearest import nearest
+
+NOWHERE = Origin("default", "")
+"""Of what nobody wrote."""
 
 _DELETE = "~delete"
 _ELEMENT = re.compile(r"([^\[\]]+)\[([^\[\]]+)\]\Z")
@@ -119,7 +123,7 @@ def _merge(low: Mapping, high: Mapping, problems: list[Problem], path: str) -> M
             continue
         items[key] = _combine(below, node, form, problems, f"{path}.{key}" if path else key)
         keys[key] = at
-    return replace(high, items=items, keys=keys, beaten=low.beaten)
+    return Mapping(items, high.origin, keys, low.beaten)
 
 
 def _combine(below: Node | None, node: Node, form: str, problems: list[Problem], path: str) -> Node:
@@ -131,7 +135,8 @@ def _combine(below: Node | None, node: Node, form: str, problems: list[Problem],
         # What a section's own `key+:` forms mean must not depend on whether a lower layer has the section.
         node = _merge(Mapping({}, node.origin), node, problems, path)
     if below is None:
-        return node
+        # A section that replaces whole does so to the schema's default too, which is laid under it later.
+        return displacing(node, Mapping({}, NOWHERE)) if form == "!" and isinstance(node, Mapping) else node
     if form == "+" and isinstance(below, Sequence) and isinstance(node, Sequence):
         return displacing(replace(node, items=(*below.items, *node.items)), below)
     return displacing(node, below)

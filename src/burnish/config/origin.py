@@ -8,7 +8,7 @@ from typing import Literal
 OriginKind = Literal["file", "env", "flag", "default", "computed", "machine", "run"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # not frozen, which makes making one twice as slow; nobody changes it
 class Origin:
     """The place that a value came from, as a person can open it.
 

@@ -29,11 +29,11 @@ from burnish.config.sources.flags import flag_layers
 from burnish.core.environment import find_data
 from burnish.core.errors import ComponentError, ConfigError, Problem
 from burnish.core.paths import Project
-from burnish.core.secrets import Masker
 
 if TYPE_CHECKING:
     from burnish.config.sources.python import PythonLayer
     from burnish.core.hardware import Machine
+    from burnish.core.secrets import Masker
 
 AUTO = "auto"
 
@@ -56,7 +56,7 @@ class Resolved:
     lineage: dict[str, RunReference] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     reads: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    masker: Masker = field(default_factory=Masker, repr=False)
+    environ: Environ[str, str] = field(default_factory=dict, repr=False)
     undecided: Undecided | None = field(default=None, repr=False)
 
     @property
@@ -84,6 +84,13 @@ class Resolved:
         """Whether a value waits for the machine."""
         return self.undecided is not None and bool(self.frozen.smart or self.undecided.pending)
 
+    @cached_property
+    def masker(self) -> Masker:
+        """Knows the credentials of the environment that the config was resolved in."""
+        from burnish.core.secrets import Masker  # a script that only reads its config shows none
+
+        return Masker.from_environment(self.environ)
+
     @property
     def redacted(self) -> dict[str, Plain]:
         """The values without credentials."""
@@ -109,7 +116,8 @@ class Resolved:
     def history(self, path: str) -> list[tuple[Plain, Origin]]:
         """Return every value that was given for a leaf, the winner first."""
         node = find(self.tree, path)
-        written = [(plain(n), n.origin) for n in (node, *node.beaten)] if node is not None else []
+        given = (node, *(n for n in node.beaten if n.origin.source)) if node is not None else ()
+        written = [(plain(n), n.origin) for n in given]
         at = self.frozen.origins[path]
         if not isinstance(at, Field) and at.kind != "default" and (declared := self._default(path)) is not None:
             written.append(declared)
@@ -194,7 +202,7 @@ class Undecided:
         checked = self.check(tree)
         # A reference that failed is still text: what the schema says of it would only repeat the first problem.
         told = [*problems, *(p for p in checked.problems if p.origin not in failed)]
-        if checked.config is not None and not told:
+        if checked.config is not None and self.python and not told:
             frozen = self.freeze(checked.config, tree)
             told += self.found_by_python(frozen)
         if told or checked.config is None:
@@ -278,7 +286,7 @@ def _checked(
         filled.runs,
         (*composed.warnings, *fitted.warnings),
         {layer.file.name: layer.reads for layer in composed.python},
-        Masker.from_environment(references.environ),
+        references.environ,
         undecided,
     )
 
@@ -291,6 +299,22 @@ def _pending(python: Sequence[PythonLayer], tree: Mapping) -> dict[str, PythonLa
             node = find(tree, path)
             if isinstance(node, Scalar) and node.value == AUTO and node.origin.source == layer.file.name:
                 found[path] = layer
+    return found
+
+
+def experiment_class(tree: Mapping, lookup: Lookup) -> type[Config]:
+    """Return the config class that a file as written names.
+
+    Raises:
+        ConfigError: It names none.
+    """
+    node = tree.items.get("experiment")
+    try:
+        found = lookup("experiments", str(node.value)) if isinstance(node, Scalar) else None
+    except ComponentError:
+        found = None
+    if found is None or not issubclass(found, Config):
+        raise ConfigError([_no_schema(tree, lookup)])
     return found
 
 
@@ -334,7 +358,7 @@ def resolve_flags(
     undecided = Undecided(schema, lookup, prefix, {}, ())
     tree = fit(schema, tree, lookup).tree
     config = undecided.checked(tree, problems)
-    return Resolved(config, tree, freeze(config, tree), masker=Masker.from_environment(variables), undecided=undecided)
+    return Resolved(config, tree, freeze(config, tree), environ=variables, undecided=undecided)
 
 
 def load_static(file: Path) -> Mapping:

@@ -28,7 +28,9 @@ class Config(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _no_boolean_numbers(cls, values: object) -> object:
+    def _no_boolean_numbers(cls, values: object, info: ValidationInfo) -> object:
+        if info.context and info.context.get("booleans_are_checked"):
+            return values
         # pydantic would turn `learning_rate: true` into 1.0. One validator a class: one a field doubled the start.
         wrong: list[InitErrorDetails] = [
             InitErrorDetails(type=PydanticCustomError("boolean", BOOLEAN), loc=(name,), input=value)

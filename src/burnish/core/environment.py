@@ -15,12 +15,12 @@ from burnish.core.paths import Project
 
 Tier = Literal["system", "project", "experiment"]
 
-_SYSTEM = re.compile(
+_SYSTEM = (
     r"(CUDA|NVIDIA|HIP|ROCR|NCCL|GLOO|UCX|OMP|MKL|OPENBLAS|KMP|PYTORCH|TORCH|XLA|JAX|SLURM|TOKENIZERS)_"
     r"|(WORLD_SIZE|RANK|LOCAL_RANK|LOCAL_WORLD_SIZE|MASTER_ADDR|MASTER_PORT|PYTHONHASHSEED)$"
 )
-_PROJECT = re.compile(r"(WANDB|MLFLOW|HF|HUGGINGFACE|TRANSFORMERS|BURNISH)_")
-_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,39}\Z")
+_PROJECT = r"(WANDB|MLFLOW|HF|HUGGINGFACE|TRANSFORMERS|BURNISH)_"
+_RUN_ID = r"[A-Za-z0-9][A-Za-z0-9.-]{0,39}\Z"
 _YES, _NO = ("1", "true", "yes"), ("", "0", "false", "no")
 
 
@@ -30,11 +30,11 @@ def tier_of(name: str, prefix: str) -> Tier | None:
     >>> [tier_of(n, "LLM_") for n in ("NCCL_DEBUG", "HF_TOKEN", "LLM_DATA_ROOT", "LLM_TRAINING__LR", "HOME")]
     ['system', 'project', 'project', 'experiment', None]
     """
-    if name in (f"{prefix}DATA_ROOT", f"{prefix}CHECKPOINT_DIR") or _PROJECT.match(name):
+    if name in (f"{prefix}DATA_ROOT", f"{prefix}CHECKPOINT_DIR") or re.match(_PROJECT, name):
         return "project"
     if name.startswith(prefix):
         return "experiment"
-    return "system" if _SYSTEM.match(name) else None
+    return "system" if re.match(_SYSTEM, name) else None
 
 
 def experiment_name(environ: Mapping[str, str], prefix: str) -> str:
@@ -50,7 +50,7 @@ def wanted_run_id(environ: Mapping[str, str], prefix: str) -> str:
     """
     name = f"{prefix}RUN_ID"
     wanted = environ.get(name, "").strip()
-    if wanted and not _RUN_ID.match(wanted):
+    if wanted and not re.match(_RUN_ID, wanted):
         hint = "up to 40 letters, digits, dots and hyphens"
         raise UsageError(f"{wanted!r} cannot be the id of a run", origin=f"env {name}", hint=hint)
     return wanted

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from random import SystemRandom
 from types import TracebackType
@@ -91,7 +92,8 @@ def create_run_directory(project: Project, parts: Sequence[str], now: float, env
     wanted = wanted_run_id(environ, project.env_prefix)
     elsewhere = checkpoint_root(environ, project.env_prefix)
     try:
-        with FileLock.acquire(runs / ".new.lock"):
+        # Two processes that want the same id must not both find it free; random ids do not meet.
+        with FileLock.acquire(runs / ".new.lock") if wanted else nullcontext():
             taken = {run_id(path.name): path for path in runs.iterdir() if path.is_dir()}
             if wanted in taken:
                 raise _is_taken(wanted, RunPaths(taken[wanted]), project.env_prefix)

@@ -107,12 +107,13 @@ def _show_json(key: str, chosen: dict[str, Plain], computed: dict[str, tuple[Pla
     }
     if computed:
         result["computed"] = {path: {"value": value, "origin": origin} for path, (value, origin) in computed.items()}
-    if taken.history:
-        result["history"] = {
-            path: [{"value": value, "origin": origin} for value, origin in given]
-            for path, given in taken.history.items()
-            if _is_under(path, key)
-        }
+    history = {
+        path: [{"value": value, "origin": origin} for value, origin in given]
+        for path, given in taken.history.items()
+        if _is_under(path, key)
+    }
+    if history:
+        result["history"] = history
     _console.out_json({**result, **({"hash": taken.hash, "group": taken.group} if taken.hash and not key else {})})
 
 

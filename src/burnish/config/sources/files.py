@@ -88,13 +88,14 @@ def static_tree(sources: Sequence[Source]) -> Mapping:
     return tree
 
 
-def with_paths(layer: Layer, problems: list[Problem]) -> Layer:
-    """Return a layer with keys of its first level that are paths (`data.sources.0.weight`) made into sections."""
+def with_paths(layer: Layer, problems: list[Problem]) -> list[Layer]:
+    """Return a layer and over it one for each key of its first level that is a path (`data.sources.0.weight`)."""
     paths = [key for key in layer.tree.items if "." in key]
     if not paths:
-        return layer
+        return [layer]
     items = {key: node for key, node in layer.tree.items.items() if key not in paths}
     tree = replace(layer.tree, items=items)
+    layers = [replace(layer, tree=tree)]
     for path in paths:
         form = path[-1] if path[-1] in "+!" else ""
         at = layer.tree.keys.get(path, layer.tree.items[path].origin)
@@ -104,8 +105,9 @@ def with_paths(layer: Layer, problems: list[Problem]) -> Layer:
                 Problem(f"{path} is given twice in one file; it stands at line {twice.line} already", str(at))
             )
             continue
-        tree = merge(tree, over, problems)
-    return replace(layer, tree=tree)
+        tree = merge(tree, over, [])
+        layers.append(Layer(layer.name, over))
+    return layers
 
 
 def _both(tree: Mapping, over: Node, form: str) -> Origin | None:

@@ -68,8 +68,13 @@ def parse_yaml(content: bytes | str, name: str, problems: list[Problem] | None =
         raise ConfigError([Problem(f"file is larger than {_MAX_BYTES >> 20} MiB", name)])
     builder = _Builder(name)
     try:
-        for event in yaml.parse(content, Loader=_LOADER):
-            builder.take(event)
+        loader = _LOADER(content)
+        try:
+            # Not `yaml.parse`, whose generator looks at every event twice.
+            while (event := loader.get_event()) is not None:
+                builder.take(event)
+        finally:
+            loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
@@ -137,29 +142,30 @@ class _Builder:
     nodes: int = 0
 
     def take(self, event: Any) -> None:
-        kind = type(event).__name__
-        if kind == "ScalarEvent":
+        kind = type(event)
+        if kind is yaml.ScalarEvent:
             self.add(self.scalar(event), event)
-        elif kind in ("MappingStartEvent", "SequenceStartEvent"):
-            self.open(event, kind == "MappingStartEvent")
-        elif kind in ("MappingEndEvent", "SequenceEndEvent"):
+        elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+            self.open(event, kind is yaml.MappingStartEvent)
+        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
             self.close()
-        elif kind == "AliasEvent":
+        elif kind is yaml.AliasEvent:
             self.alias(event)
-        elif kind == "DocumentStartEvent":
+        elif kind is yaml.DocumentStartEvent:
             self.documents += 1
             if self.documents == 2:
                 self.fail("a second document; a config file holds one", self.at(event))
 
     def at(self, event: Any) -> Origin:
-        return Origin("file", self.name, event.start_mark.line + 1, event.start_mark.column + 1)
+        mark = event.start_mark
+        return Origin("file", self.name, mark.line + 1, mark.column + 1)
 
     def fail(self, message: str, origin: Origin, hint: str = "") -> None:
         self.problems.append(Problem(message, str(origin), hint))
 
     def add(self, node: Node, event: Any) -> None:
-        self.count(1, self.at(event))
-        if anchor := getattr(event, "anchor", None):
+        self.count(1, node.origin)
+        if anchor := event.anchor:
             self.anchors[anchor] = _Anchored(node, 1, 0)
         self.place(node)
 

@@ -75,7 +75,7 @@ def carry(recipe: Recipe, dialect: Dialect) -> Migration:
     for path, node in _items(recipe.tree, dialect):
         _take(draft, recipe, dialect, path, node)
     notes = _assume(draft, recipe, dialect)
-    _check(draft)
+    notes += _check(draft)
     position = {path: number for number, (path, _) in enumerate(_items(recipe.tree, dialect))}
     carried = (Carried(entry.path, entry.origin, entry.to) for entry in draft.entries if entry.origin)
     experiment = _experiment(draft)
@@ -156,8 +156,11 @@ def _assume(draft: _Draft, recipe: Recipe, dialect: Dialect) -> list[str]:
     return [f"{to} is not written there: {value} is what {dialect.kind} takes" for to, value in assumed.items()]
 
 
-def _check(draft: _Draft) -> None:
-    """Leave what the schema refuses; each round leaves something, or is the last."""
+def _check(draft: _Draft) -> list[str]:
+    """Leave what the schema refuses, and return what is wrong with no value of the recipe.
+
+    Each round leaves something, or is the last.
+    """
     schema = config_of("experiments", draft.experiment)
     while True:
         problems = validate(schema, _numbered(draft), config_of).problems
@@ -166,7 +169,7 @@ def _check(draft: _Draft) -> None:
             if problem.origin.isdecimal():
                 refused.setdefault(int(problem.origin), problem)
         if not refused:
-            return
+            return [f"to do: {problem.message}" for problem in problems]
         for entry, reason in [(draft.entries[number], problem.message) for number, problem in refused.items()]:
             draft.drop(entry, reason)
 

@@ -137,6 +137,7 @@ _RULES: Final[dict[str, Rule]] = {
     "optimizer.betas": _betas,
     "optimizer.eps": to("training.optimizer.eps"),
     "optimizer.momentum": to("training.optimizer.momentum"),
+    "optimizer.nesterov": to("training.optimizer.nesterov"),
     "optimizer.fused": leave("how an optimizer is computed is torch's choice"),
     "optimizer.*": leave("training.optimizer has no such field"),
     "optimizer_in_bwd": only(False, "the optimizer steps after the whole backward pass"),

@@ -121,7 +121,7 @@ class _Converted:
 
 def _taken(key: str, node: Node) -> str:
     """Return why a key cannot stand at the top of a Burnish file; empty when it can."""
-    if key in ("experiment", "extends", "sweep"):
+    if key in ("experiment", "extends", "sweep") or (key == "run" and isinstance(node, Sequence)):
         return _OURS
     if key not in ExperimentConfig.model_fields:
         return ""

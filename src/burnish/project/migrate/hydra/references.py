@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from burnish.config.layer import Mapping, Node, Scalar, find
 from burnish.config.sources.yaml import parse_yaml, resolve_plain
@@ -16,7 +16,7 @@ from burnish.project.migrate.rules import CannotCarry
 
 _RESOLVER = re.compile(r"\s*([A-Za-z_][\w.]*)\s*:(.*)", re.DOTALL)
 _BRACKET = re.compile(r"\[\s*['\"]?([^\]'\"]*)['\"]?\s*\]")
-_PLAIN_DEFAULT = re.compile(r"[^${}]*\Z")
+_PLAIN = re.compile(r"[^${}]*\Z")
 
 
 def convert(node: Scalar, path: str, tree: Mapping, refer: Callable[[str], None]) -> Node:
@@ -36,26 +36,87 @@ def convert(node: Scalar, path: str, tree: Mapping, refer: Callable[[str], None]
         return node
     if "$${" in text or "\\\\${" in text:
         raise CannotCarry("its escapes mean something else in Burnish")
-    done, position = "", 0
-    while (start := text.find("${", position)) >= 0:
-        if start and text[start - 1] == "\\":
-            done += text[position : start - 1] + "$${"
-            position = start + 2
-            continue
-        end = text.find("}", start)
-        inner = text[start + 2 : _end_of(text, start)]
-        end = start + 2 + len(inner)
-        is_whole = start == 0 and end == len(text) - 1
-        new = _reference(inner, path, tree, refer, is_whole=is_whole)
-        if isinstance(new, str):
+    done = _Place(path, tree, refer).text(text)
+    return replace(node, value=done, raw=done) if isinstance(done, str) else replace(done, origin=node.origin)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where references are read: what is relative in them is relative to this."""
+
+    path: str
+    tree: Mapping
+    refer: Callable[[str], None]
+
+    def text(self, text: str) -> str | Node:
+        """Return a text with its references as ours; a value of another type where it is a default alone."""
+        done, position = "", 0
+        while (start := text.find("${", position)) >= 0:
+            if start and text[start - 1] == "\\":
+                done += text[position : start - 1] + "$${"
+                position = start + 2
+                continue
+            end = _end_of(text, start)
+            inner = text[start + 2 : end]
+            is_whole = start == 0 and end == len(text) - 1
+            new = self.reference(inner, is_whole=is_whole)
+            if not isinstance(new, str):
+                if is_whole:
+                    return new
+                raise CannotCarry(f"the default in ${{{inner}}} is no text")
             done += text[position:start] + new
-        elif is_whole:
-            return replace(new, origin=node.origin)
-        else:
-            raise CannotCarry(f"the default in ${{{inner}}} is no text")
-        position = end + 1
-    done += text[position:]
-    return replace(node, value=done, raw=done)
+            position = end + 1
+        return done + text[position:]
+
+    def reference(self, inner: str, *, is_whole: bool) -> str | Node:
+        """Return one reference as ours; a value where it could only ever be its default."""
+        resolver = _RESOLVER.fullmatch(inner)
+        if resolver is None:
+            target = self.target(inner)
+            self.refer(target)
+            return f"${{{target}}}"
+        name, words = resolver[1], _split(resolver[2])
+        if name in ("oc.env", "env") and len(words) <= 2 and _PLAIN.match(words[0]):
+            default = f":-{self.default(words[1], is_whole=is_whole)}" if len(words) == 2 else ""
+            return f"${{env:{words[0]}{default}}}"
+        if name == "oc.select" and len(words) <= 2:
+            return self.select(self.target(words[0]), words[1] if len(words) == 2 else "null", is_whole=is_whole)
+        if name == "now":
+            raise CannotCarry("a run has an id and a time of its own, so nothing has to be named after the clock")
+        if name == "hydra":
+            raise CannotCarry("it asks Hydra")
+        raise CannotCarry(f"the resolver {name!r} is code of its project: compute the value in your experiment")
+
+    def select(self, target: str, default: str, *, is_whole: bool) -> str | Node:
+        """Return a reference with a default; a list or section can only be told apart here, not in a text."""
+        if not default.startswith(("[", "{")):
+            return f"${{{target}:-{self.default(default, is_whole=is_whole)}}}"
+        if find(self.tree, target) is not None:
+            return f"${{{target}}}"
+        if "${" in default:
+            raise CannotCarry("its default holds a reference")
+        return parse_yaml(default, "a default")
+
+    def target(self, written: str) -> str:
+        """Return the absolute path that a reference means here."""
+        if "${" in written:
+            raise CannotCarry("a reference inside a reference")
+        return _target(written, self.path)
+
+    def default(self, written: str, *, is_whole: bool) -> str:
+        """Return a default as ours, in which references may stand."""
+        quoted = len(written) > 1 and written[0] in "'\"" and written[-1] == written[0]
+        text = written[1:-1] if quoted else written
+        if "${" in text:
+            filled = self.text(text)
+            if isinstance(filled, str) and not quoted:
+                return filled
+            raise CannotCarry("its default holds a reference")
+        if not _PLAIN.match(text):
+            raise CannotCarry("its default holds braces")
+        if is_whole and (quoted or not text) and not isinstance(resolve_plain(text), str):
+            raise CannotCarry(f"its default is the text {text!r}, which Burnish would read as something else")
+        return text
 
 
 def _end_of(text: str, start: int) -> int:
@@ -71,35 +132,6 @@ def _end_of(text: str, start: int) -> int:
     raise CannotCarry("its reference has no end")
 
 
-def _reference(inner: str, path: str, tree: Mapping, refer: Callable[[str], None], *, is_whole: bool) -> str | Node:
-    if "${" in inner:
-        raise CannotCarry("a reference inside a reference")
-    resolver = _RESOLVER.fullmatch(inner)
-    if resolver is None:
-        target = _target(inner, path)
-        refer(target)
-        return f"${{{target}}}"
-    name, words = resolver[1], _split(resolver[2])
-    if name in ("oc.env", "env") and len(words) <= 2:
-        default = f":-{_default(words[1], is_whole=is_whole)}" if len(words) == 2 else ""
-        return f"${{env:{words[0]}{default}}}"
-    if name == "oc.select" and len(words) <= 2:
-        return _select(_target(words[0], path), words[1] if len(words) == 2 else "null", tree, is_whole=is_whole)
-    if name == "now":
-        raise CannotCarry("a run has an id and a time of its own, so nothing has to be named after the clock")
-    if name == "hydra":
-        raise CannotCarry("it asks Hydra")
-    raise CannotCarry(f"the resolver {name!r} is code of its project: compute the value in your experiment")
-
-
-def _select(target: str, default: str, tree: Mapping, *, is_whole: bool) -> str | Node:
-    if _PLAIN_DEFAULT.match(default) and not default.startswith("["):
-        return f"${{{target}:-{_default(default, is_whole=is_whole)}}}"
-    if find(tree, target) is not None:
-        return f"${{{target}}}"
-    return parse_yaml(default, "a default")
-
-
 def _target(written: str, path: str) -> str:
     """Return the absolute path that a reference at a path means.
 
@@ -113,21 +145,11 @@ def _target(written: str, path: str) -> str:
     if dots > len(above):
         raise CannotCarry("its reference points above the config")
     target = ".".join([*above[: len(above) - dots], bare]) if dots else bare
-    if not bare or ":" in target:
+    if not bare or bare[0] == "=" or ":" in target or not _PLAIN.match(target):
         raise CannotCarry("its reference names no key")
     if target.split(".")[0] == "hydra":
         raise CannotCarry("it refers to Hydra's own settings")
     return target
-
-
-def _default(written: str, *, is_whole: bool) -> str:
-    quoted = len(written) > 1 and written[0] in "'\"" and written[-1] == written[0]
-    text = written[1:-1] if quoted else written
-    if not _PLAIN_DEFAULT.match(text):
-        raise CannotCarry("its default holds braces")
-    if is_whole and (quoted or not text) and not isinstance(resolve_plain(text), str):
-        raise CannotCarry(f"its default is the text {text!r}, which Burnish would read as something else")
-    return text
 
 
 def _split(words: str) -> list[str]:
