@@ -120,3 +120,10 @@ def test_missing_run_says_where_it_was_looked_for(runs):
         find_run(runs, "zzzz")
     assert caught.value.message == f"no run 'zzzz' in {runs}"
     assert caught.value.hint == "list the runs: burnish ls"
+
+
+def test_runs_of_one_config_group_are_found_by_it(runs, index):
+    for name, created, group in (("a", 1.0, "g1"), ("b", 2.0, "g2"), ("c", 3.0, "g1")):
+        make(runs, name, created, config={"hash": name, "group": group})
+    assert [record["name"] for record in index.records(group="g1")] == ["c", "a"]
+    assert index.records(group="g3") == []

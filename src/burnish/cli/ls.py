@@ -9,9 +9,11 @@ import click
 
 from burnish.cli import _console
 from burnish.core.clock import duration
-from burnish.core.paths import find_project
-from burnish.journal.index import RunIndex
-from burnish.journal.record import RunRecord
+from burnish.core.errors import RunError
+from burnish.core.paths import Project, find_project
+from burnish.core.shape import section
+from burnish.journal.index import RunIndex, find_run
+from burnish.journal.record import RunRecord, read_record
 from burnish.launch.retry import LIVE_STATES, State
 
 
@@ -20,12 +22,14 @@ from burnish.launch.retry import LIVE_STATES, State
 @click.option(
     "--state", "states", multiple=True, type=click.Choice(get_args(State)), help="Only these; may be given again."
 )
+@click.option("--like", metavar="RUN", help="Only repeats of a run: the same config but for seed and names.")
 @click.option("--json", "as_json", is_flag=True, help='Print {"runs": […]}.')
-def command(limit: int | None, states: tuple[str, ...], as_json: bool) -> None:
+def command(limit: int | None, states: tuple[str, ...], like: str | None, as_json: bool) -> None:
     """List the runs of this project, newest first."""
     project = find_project()
     _console.adopt(project)
-    records = [r for r in RunIndex(project.runs).records() if not states or r.get("state") in states]
+    group = _group_of(project, like) if like else ""
+    records = [r for r in RunIndex(project.runs).records(group=group) if not states or r.get("state") in states]
     records = records[:limit]
     if as_json:
         _console.out_json({"runs": [_console.record_json(record) for record in records]})
@@ -35,6 +39,14 @@ def command(limit: int | None, states: tuple[str, ...], as_json: bool) -> None:
         return
     columns = ("id", "experiment", "state", "tries", "step", "loss", "best", "took", "when")
     _console.table(columns, [_row(record) for record in records], right=(3, 4, 5, 7))
+
+
+def _group_of(project: Project, selector: str) -> str:
+    paths = find_run(project.runs, selector)
+    group = section(read_record(paths), "config").get("group")
+    if not group:
+        raise RunError(f"run {paths.name} has no config, so nothing tells its repeats")
+    return str(group)
 
 
 def _row(record: RunRecord) -> tuple[str, ...]:

@@ -41,12 +41,23 @@ def freeze(config: BaseModel, tree: Mapping) -> Frozen:
     return frozen
 
 
-def _model(config: BaseModel, values: dict[str, Plain], node: Node | None, prefix: str, frozen: Frozen) -> None:
+def _model(
+    config: BaseModel,
+    values: dict[str, Plain],
+    node: Node | None,
+    prefix: str,
+    frozen: Frozen,
+    holder: Field | None = None,
+) -> None:
+    """Note the origins inside a section; `holder` is the field that names the component by its default."""
     items = node.items if isinstance(node, Mapping) else {}
     for name, found in shape(type(config)).items():
         written = items.get(name)
         if written is None and name == "name" and isinstance(node, Scalar):
             written = node  # `model: gpt` says the component's name; its other fields are defaults
+        if written is None and holder is not None and name == "name":
+            frozen.origins[f"{prefix}{name}"] = holder
+            continue
         _field(found, config.__dict__[name], values, written, f"{prefix}{name}", frozen)
     for name in type(config).model_computed_fields:
         # What is computed is shown, and written nowhere: it could not be read back.
@@ -64,7 +75,8 @@ def _field(found: Field, value: Any, values: dict[str, Plain], written: Node | N
             values[found.name] = secret if isinstance(secret, str) else secret.decode(errors="replace")
     inside = values[found.name]
     if isinstance(value, BaseModel) and isinstance(inside, dict):
-        _model(value, inside, written, f"{path}.", frozen)
+        is_component = found.holds is not None and found.holds.category != ""
+        _model(value, inside, written, f"{path}.", frozen, found if is_component else None)
     elif not isinstance(inside, dict | list) or not inside:
         frozen.origins[path] = written.origin if written is not None else found
     else:

@@ -212,8 +212,14 @@ class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[mi
         return True
 
 
+# Line ends to YAML 1.1, which libyaml keeps to, and plain characters to 1.2: only escaped are they the same to both.
+_BREAKS = ("\x85", "\u2028", "\u2029", "\ufeff")
+
+
 def _string(dumper: Any, text: str) -> Any:
     style = None if resolve_plain(text) == text else "'"
+    if any(mark in text for mark in _BREAKS):
+        style = '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

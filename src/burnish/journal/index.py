@@ -19,15 +19,18 @@ import platformdirs
 from burnish.core.errors import RunError, StorageError
 from burnish.core.ids import run_id
 from burnish.core.paths import RunPaths
+from burnish.core.shape import section
 from burnish.journal.record import RunRecord, read_record
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
-    name TEXT PRIMARY KEY, changed TEXT NOT NULL, created REAL NOT NULL, record TEXT NOT NULL
+    name TEXT PRIMARY KEY, changed TEXT NOT NULL, created REAL NOT NULL, record TEXT NOT NULL,
+    config_hash TEXT NOT NULL, config_group TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS runs_created ON runs (created DESC);
+CREATE INDEX IF NOT EXISTS runs_group ON runs (config_group, created DESC);
 """
-_VERSION = 2
+_VERSION = 3
 
 
 class RunIndex:
@@ -43,18 +46,23 @@ class RunIndex:
         digest = hashlib.sha256(os.fsencode(runs.resolve())).hexdigest()[:16]
         self._path = folder / f"{digest}-{_VERSION}.sqlite"
 
-    def records(self) -> list[RunRecord]:
-        """Return the record of every run, newest first, after looking for changes."""
+    def records(self, *, group: str = "") -> list[RunRecord]:
+        """Return the record of every run, newest first, after looking for changes.
+
+        Args:
+            group: Only runs of this config group: repeats of each other, but for seeds, names and output paths.
+        """
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            return self._refreshed()
+            return self._refreshed(group)
         except (sqlite3.Error, OSError):
             # The index is a convenience: damaged or unwritable, it is dropped and the runs read directly.
             with suppress(OSError):
                 self._path.unlink()
-            return _newest_first(read_record(RunPaths(f)) for f in self._folders())
+            records = (read_record(RunPaths(f)) for f in self._folders())
+            return _newest_first(r for r in records if not group or _config(r, "group") == group)
 
-    def _refreshed(self) -> list[RunRecord]:
+    def _refreshed(self, group: str) -> list[RunRecord]:
         with closing(sqlite3.connect(self._path, timeout=10)) as db, db:
             db.executescript(_SCHEMA)
             known = dict(db.execute("SELECT name, changed FROM runs"))
@@ -66,10 +74,13 @@ class RunIndex:
                 seen.add(folder.name)
                 if known.get(folder.name) != stamp:
                     record = read_record(RunPaths(folder))
-                    row = (folder.name, stamp, _created(record), json.dumps(record))
-                    db.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", row)
+                    names = (_config(record, "hash"), _config(record, "group"))
+                    row = (folder.name, stamp, _created(record), json.dumps(record), *names)
+                    db.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?)", row)
             db.executemany("DELETE FROM runs WHERE name = ?", [(n,) for n in known.keys() - seen])
-            rows = db.execute("SELECT record FROM runs ORDER BY created DESC, name DESC")
+            only = "WHERE config_group = ?" if group else ""
+            found = f"SELECT record FROM runs {only} ORDER BY created DESC, name DESC"
+            rows = db.execute(found, (group,) if group else ())
             return _newest_first(json.loads(record) for (record,) in rows)
 
     def _folders(self) -> list[Path]:
@@ -109,6 +120,10 @@ def _stamp(path: Path) -> str | None:
     except OSError:
         return None
     return f"{stat.st_mtime_ns}:{stat.st_size}:{stat.st_ino}"
+
+
+def _config(record: RunRecord, name: str) -> str:
+    return str(section(record, "config").get(name) or "")
 
 
 def _created(record: RunRecord) -> float:
