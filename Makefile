@@ -58,6 +58,7 @@ test-train: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/logging.py
+	$(BIN)/python benchmarks/config.py
 
 clean:
 	rm -rf $(VENV) .burnish .mypy_cache .ruff_cache .pytest_cache .hypothesis

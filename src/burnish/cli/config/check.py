@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -71,7 +72,47 @@ def check_files(files: Sequence[Path], flags: Sequence[str], project: Project) -
             find_run=find_run if files else later_runs(find_run, later),
             above=above,
         )
-        return resolved.on_machine(machine(), os.environ).warned(later)
+        to_come = tuple(f"{reference} is still to come: {why}" for reference, why in later.items())
+        return replace(resolved, warnings=(*resolved.warnings, *to_come)).on_machine(machine(), os.environ)
 
     masker = Masker.from_environment(os.environ)
     return [report_on(one, resolve_file, read_sweep, is_named=bool(files)).masked(masker) for one in chosen]
+
+
+def _split(words: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Return the files and the flags among the words: a file is no flag, and no flag's value."""
+    files: list[Path] = []
+    flags: list[str] = []
+    for number, word in enumerate(words):
+        before = words[number - 1] if number else ""
+        is_value = is_flag(before) and "=" not in before
+        is_file = not is_flag(word) and not is_value and (word.endswith(SUFFIXES) or "=" not in word)
+        (files if is_file else flags).append(Path(word) if is_file else word)  # type: ignore[arg-type]
+    return files, flags
+
+
+def _show(reports: Sequence[FileReport]) -> None:
+    for report in reports:
+        if not report.problems:
+            _console.out(f"{report.file}: {_verdict(report)}")
+        for warning in report.warnings:
+            _console.warn(f"{report.file}: {warning}")
+    problems = list(dict.fromkeys(problem for report in reports for problem in report.problems))
+    if problems:
+        _console.show_error(ConfigError(problems), as_json=False)
+        wrong = sum(1 for report in reports if report.problems)
+        _console.err(f"{_counted(len(problems), 'mistake')} in {wrong} of {_counted(len(reports), 'file')}")
+
+
+def _verdict(report: FileReport) -> str:
+    if report.role == "default":
+        return f"read, {_counted(report.parameters, 'value')} below every experiment"
+    if report.role == "parent":
+        by = _counted(report.children, "file") if report.children else "nothing"
+        return f"read, {_counted(report.parameters, 'value')}; extended by {by}, and names no experiment itself"
+    runs = f", {_counted(report.runs, 'run')}" if report.runs is not None else ""
+    return f"fine, {_counted(report.parameters, 'parameter')}{runs}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -90,7 +90,10 @@ def _show(name: str, key: str, taken: Snapshot, *, origins: bool, as_json: bool)
         _show_json(key, chosen, computed, taken)
     elif not origins:
         shown = chosen if key else taken.values
-        _console.out(dump_yaml({**shown, **{path: value for path, (value, _) in computed.items()}}).rstrip())
+        if shown:
+            _console.out(dump_yaml(shown).rstrip())
+        for path, (value, _) in computed.items():  # as comments: what is printed can be run as it stands
+            _console.out(f"# {path}: {_compact(value)}")
     else:
         for path, value in chosen.items():
             _line(path, value, taken.origins.get(path, name))
