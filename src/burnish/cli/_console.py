@@ -13,6 +13,7 @@ from burnish.core.clock import duration
 from burnish.core.errors import BurnishError, ConfigError, Problem
 from burnish.core.ids import run_id
 from burnish.core.paths import Project, RunPaths
+from burnish.core.secrets import Masker
 from burnish.journal.record import RunRecord, read_record
 from burnish.launch import Progress, adopt_orphans
 
@@ -39,20 +40,21 @@ def err(text: str) -> None:
 
 
 def show_error(error: BurnishError, *, as_json: bool) -> None:
-    """Print an error: what, where it came from, what to type."""
+    """Print an error: what, where it came from, what to type. A value that it quotes may be a credential."""
+    masker = Masker.from_environment(os.environ)
     if as_json:
-        out_json({"error": error.to_json()})
+        out_json({"error": masker.tree(error.to_json())})
         return
     problems = error.problems if isinstance(error, ConfigError) else [Problem(error.message, error.origin, error.hint)]
     for problem in problems:
-        err(f"{_paint('error:', '31;1')} {problem}")
+        err(f"{_paint('error:', '31;1')} {masker.text(str(problem))}")
         if problem.hint:
-            err(f"{_paint('hint:', '36')} {problem.hint}")
+            err(f"{_paint('hint:', '36')} {masker.text(problem.hint)}")
 
 
 def warn(text: str) -> None:
     """Print a warning."""
-    err(f"{_paint('warning:', '33')} {text}")
+    err(f"{_paint('warning:', '33')} {Masker.from_environment(os.environ).text(text)}")
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:

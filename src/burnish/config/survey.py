@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -59,28 +60,38 @@ def survey(folder: Path, files: Iterable[Path] = ()) -> list[ConfigFile]:
         files: Files to read besides, in other folders.
     """
     here = list(_config_files(folder))
-    known = {path.resolve() for path in here}
-    read = [_read(path) for path in (*here, *(path for path in files if path.resolve() not in known))]
+    known = {_real(path) for path in here}
+    read = [_read(path) for path in (*here, *(path for path in files if _real(path) not in known))]
     children = Counter(source.path for one in read for source in one.sources[:-1])
     default = next((one for one in read if one.path.parent == folder and one.path.stem == _DEFAULT), None)
     names_all = default is not None and _names_experiment(default.sources)
     return [
         replace(
             one,
-            role=_role(one, children[one.path.resolve()], names_all=names_all) if one is not default else "default",
-            children=children[one.path.resolve()],
+            role=_role(one, children[_real(one.path)], names_all=names_all) if one is not default else "default",
+            children=children[_real(one.path)],
         )
         for one in read
     ]
+
+
+def pick(found: Iterable[ConfigFile], files: Iterable[Path]) -> list[ConfigFile]:
+    """Return those of the files read that are named, each once."""
+    known = {_real(one.path): one for one in found}
+    return list({real: known[real] for real in map(_real, files)}.values())
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))  # unlike Path.resolve, it takes links that lead in a circle
 
 
 def _config_files(folder: Path) -> Iterator[Path]:
     """Yield the config files of a folder and those below it, in order; of Python files, those that are layers."""
     for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
         inside = path.relative_to(folder).parts
-        if path.suffix in SUFFIXES and path.is_file() and not any(part.startswith(_HIDDEN) for part in inside):
-            if path.suffix != ".py" or _is_layer(path):
-                yield path
+        is_hidden = any(part.startswith(_HIDDEN) for part in inside)
+        if path.suffix in SUFFIXES and path.is_file() and not is_hidden and (path.suffix != ".py" or _is_layer(path)):
+            yield path
 
 
 def _is_layer(path: Path) -> bool:

@@ -16,7 +16,7 @@ from burnish.config.report import FileReport, later_runs, report_on
 from burnish.config.resolve import Resolved, resolve
 from burnish.config.sources.files import SUFFIXES
 from burnish.config.sources.flags import is_flag
-from burnish.config.survey import survey
+from burnish.config.survey import pick, survey
 from burnish.core.errors import ConfigError, UsageError
 from burnish.core.paths import Project, find_project
 from burnish.core.secrets import Masker
@@ -53,8 +53,8 @@ def check_files(files: Sequence[Path], flags: Sequence[str], project: Project) -
     from burnish.experiment.sweep import read_sweep
 
     folder = project.root / "experiments"
-    known = {one.path.resolve(): one for one in survey(folder, files)}
-    chosen = [known[file.resolve()] for file in dict.fromkeys(files)] if files else list(known.values())
+    found = survey(folder, files)
+    chosen = pick(found, files) if files else found
     if not chosen:
         raise UsageError(f"no config files in {folder}", hint="name one: burnish config check FILE")
     machine = cache(read_machine)

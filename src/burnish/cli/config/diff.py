@@ -80,7 +80,7 @@ def _summary(found: Difference) -> str:
     count = len(found.changes)
     if not count:
         return "no differences, the same hash" if found.same_hash else "no differences"
-    group = "the same group: repeats of each other" if found.same_group else "not of one group"
+    group = "the same group: repeats of each other" if found.same_group else "different groups"
     return f"\n{count} difference{'s' if count > 1 else ''}; {group}"
 
 

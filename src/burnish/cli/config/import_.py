@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from burnish.cli import _console
-from burnish.config.layer import Mapping, Scalar, leaves, node_of, plain, replaced
-from burnish.config.origin import Origin
+from burnish.config.layer import Plain
 from burnish.config.snapshot import dump_yaml
 from burnish.core.errors import UsageError
 from burnish.core.files import make_folder, write_atomic
@@ -66,22 +65,24 @@ def _tell(migration: Migration, output: Path | None) -> None:
 
 def _without_credentials(migration: Migration) -> Migration:
     """Return a migration in which a credential of the recipe is asked for by a variable, or masked."""
-    masker = Masker.from_environment(os.environ)
-    experiment = node_of(migration.experiment, Origin("file", migration.source))
+    mask = Masker.from_environment(os.environ).tree
     notes: list[str] = []
-    for path, leaf in leaves(experiment):
-        value, masked = plain(leaf), masker.tree(plain(leaf), path)
-        if value != masked and value == value:
-            name = path.rpartition(".")[2].upper()
-            is_whole = masked == MASK
-            put = f"${{env:{name}}}" if is_whole else masked
-            assert isinstance(experiment, Mapping)
-            experiment = replaced(experiment, path.split("."), Scalar(put, leaf.origin))
-            notes.append(f"to do: {path} holds a credential, which was left out" + f"; export {name}" * is_whole)
-    values = plain(experiment)
-    assert isinstance(values, dict)
-    hidden = tuple(replace(left, value=masker.tree(left.value, left.path)) for left in migration.left)
-    return replace(migration, experiment=values, left=hidden, notes=(*migration.notes, *notes))
+
+    def hide(value: Plain, path: str) -> Plain:
+        if isinstance(value, dict):
+            return {key: hide(item, f"{path}.{key}" if path else key) for key, item in value.items()}
+        if isinstance(value, list):
+            return [hide(item, f"{path}.{number}") for number, item in enumerate(value)]
+        hidden: Plain = mask(value, path)
+        if not isinstance(value, str) or hidden == value:
+            return value
+        name = path.rpartition(".")[2].upper()
+        notes.append(f"to do: {path} was a credential or held one, which is left out; export {name}, or set it anew")
+        return f"${{env:{name}}}" if hidden == MASK else hidden
+
+    experiment = {key: hide(item, key) for key, item in migration.experiment.items()}
+    left = tuple(replace(left, value=mask(left.value, left.path)) for left in migration.left)
+    return replace(migration, experiment=experiment, left=left, notes=(*migration.notes, *notes))
 
 
 def _shown(left: Left) -> str:

@@ -12,7 +12,7 @@ from burnish.cli import _console
 from burnish.config.layer import Plain
 from burnish.config.snapshot import dump_yaml
 from burnish.config.stats import Stats, stats
-from burnish.config.survey import survey
+from burnish.config.survey import pick, survey
 from burnish.core.errors import UsageError
 from burnish.core.paths import Project, find_project
 from burnish.core.secrets import Masker
@@ -44,12 +44,11 @@ def stats_of(files: Sequence[Path], project: Project) -> Stats:
         ConfigError: Every file that cannot be read.
     """
     folder = project.root / "experiments"
-    known = {one.path.resolve(): one for one in survey(folder, files)}
-    every = [one for one in known.values() if one.role == "experiment" or one.problems]
-    chosen = [known[file.resolve()] for file in dict.fromkeys(files)] if files else every
+    found = survey(folder, files)
+    chosen = pick(found, files) if files else [one for one in found if one.role == "experiment" or one.problems]
     if not chosen:
         raise UsageError(f"no experiment files in {folder}", hint="name one: burnish config stats FILE")
-    return stats(chosen, next((one for one in known.values() if one.role == "default"), None))
+    return stats(chosen, next((one for one in found if one.role == "default"), None))
 
 
 def _show(found: Stats) -> None:
@@ -68,10 +67,13 @@ def _show(found: Stats) -> None:
             _console.out(f"  {_text(many.key, value)}  ({origin})")
         _console.out("  only the first counts here: remove those below it that no other file needs")
     for pair in found.close:
-        count = len(pair.keys)
-        what = f"{count} value{'s' if count > 1 else ''} ({', '.join(pair.keys)})" if count else "nothing"
+        what = f"{_values(len(pair.keys))} ({', '.join(pair.keys)})" if pair.keys else "nothing"
         _console.out(f"\n{pair.files[0]} and {pair.files[1]} differ in {what}, and share no parent")
-        _console.out(f"  move the {pair.shared} values that they agree in to a file that both extend")
+        _console.out(f"  move what they agree in, {_values(pair.shared)}, to a file that both extend")
+
+
+def _values(number: int) -> str:
+    return f"{number} value{'' if number == 1 else 's'}"
 
 
 def _text(key: str, value: Plain) -> str:
