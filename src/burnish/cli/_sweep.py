@@ -6,11 +6,11 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from burnish.cli import _console
+from burnish.cli._display import Show, supervise_shown
 from burnish.config.snapshot import dump_yaml
 from burnish.config.sweep import MAX_VARIANTS, Sweep, size
 from burnish.core.errors import UsageError
@@ -18,9 +18,6 @@ from burnish.core.paths import Project, RunPaths
 from burnish.experiment.submit import RunResult, prepare_experiment
 from burnish.experiment.sweep import SweepPlan, plan_sweep
 from burnish.journal.record import read_record
-
-if TYPE_CHECKING:
-    from burnish.cli.run import _Show
 
 _LIMIT = 50
 _SHOWN = 30
@@ -31,7 +28,7 @@ def run_sweep(
     source: Path | RunPaths,
     flags: Sequence[str],
     project: Project,
-    show: _Show,
+    show: Show,
     *,
     yes: bool,
     dry_run: bool,
@@ -58,8 +55,6 @@ def run_sweep(
 def _run_all(
     plan: SweepPlan, source: Path | RunPaths, flags: Sequence[str], project: Project, *, quiet: bool
 ) -> list[RunResult]:
-    from burnish.cli.run import supervise_shown
-
     results: list[RunResult] = []
     for planned in plan.runs:
         _console.err(f"run {planned.number} of {len(plan.runs)}: {_values(planned.values)}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from burnish.config.fields import shown_path
 from burnish.config.layer import Layer, Mapping, Node, Scalar, empty, nested
@@ -21,8 +22,7 @@ SUFFIXES = (".yaml", ".yml", ".toml", ".py")
 _MOST_BYTES = (16 << 20) + 1
 
 
-@dataclass(frozen=True, slots=True)
-class FileLayer:
+class FileLayer(NamedTuple):
     """A file of values.
 
     Attributes:
@@ -35,8 +35,7 @@ class FileLayer:
     sweep: Mapping
 
 
-@dataclass(frozen=True, slots=True)
-class PythonFile:
+class PythonFile(NamedTuple):
     """A Python file that makes a layer when it is executed; until then, its source."""
 
     path: Path
@@ -132,7 +131,7 @@ def _with_parents(
     wanted_by: Origin | None = None,
 ) -> dict[Path, Source]:
     shown = shown_path(file)
-    here = file.resolve()
+    here = Path(os.path.realpath(file))  # `resolve` raises for a link that leads to itself
     if here in below:
         circle = " → ".join(shown_path(path) for path in (*below[below.index(here) :], here))
         raise ConfigError([Problem(f"files extend each other in a circle: {circle}", str(wanted_by))])
@@ -169,7 +168,7 @@ def _parent(file: Path, name: Scalar) -> Path:
     text = str(name.value)
     if "\0" in text or not text.strip():
         raise ConfigError([Problem("extends takes a file name or a list of them", str(name.origin))])
-    return file.parent / Path(text).expanduser()
+    return file.parent / os.path.expanduser(text)  # noqa: PTH111  that of `Path` raises for `~no-such-user`
 
 
 def _content(file: Path, shown: str, wanted_by: Origin | None) -> bytes:
@@ -209,7 +208,7 @@ def _text(content: bytes, shown: str) -> str:
 
 def _near_files(file: Path) -> str:
     try:
-        names = [p.name for p in file.parent.iterdir() if p.suffix in SUFFIXES]
+        names = [p.name for p in file.parent.iterdir() if p.suffix in SUFFIXES and p.name != file.name]
     except (OSError, ValueError):
         return ""
     best = nearest(file.name, names)
