@@ -179,6 +179,37 @@ def test_default_stays_as_it_was_for_the_next_config(compose):
     assert compose("").values["training"]["schedule"]["warmup"] == 10
 
 
+class OuterSection(Config):
+    optimizer: component("optimizers") = AdamConfig(name="adam")
+    labels: dict[str, int] = {}
+    other: int = 1
+
+
+class OuterConfig(Config):
+    experiment: str
+    outer: OuterSection = OuterSection(optimizer=AdamConfig(name="adam", beta1=0.3), other=5)
+
+
+@pytest.fixture
+def outer(register, compose):
+    register("experiments", "demo", OuterConfig)
+    return lambda text: compose(text).values["outer"]
+
+
+def test_component_inside_a_default_section_is_replaced_by_another(outer):
+    found = outer("outer: {optimizer: {name: sgd, momentum: 0.5}}")
+    assert (found["optimizer"], found["other"]) == ({"name": "sgd", "momentum": 0.5}, 5)
+
+
+@pytest.mark.parametrize("text", ["adam", "{name: adam}", "{}"])
+def test_component_inside_a_default_section_is_continued_however_it_is_named(outer, text):
+    assert outer(f"outer: {{optimizer: {text}}}")["optimizer"]["beta1"] == 0.3
+
+
+def test_key_that_ends_like_a_form_is_read_as_one_only_once(outer):
+    assert outer("outer: {labels: {c+++: 1, d!!: 2}}")["labels"] == {"c++": 1, "d!": 2}
+
+
 # --- old names
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
@@ -24,8 +24,7 @@ _RULES = ("rule", "value_error", "assertion_error")
 _MOST_PASSES = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(NamedTuple):
     """A validated config, or what is wrong with it."""
 
     config: Config | None
@@ -125,13 +124,14 @@ def _stands_alone(error: Any, tree: Mapping, wrong: set[str]) -> bool:
     """Return whether a rule that failed on a repaired config fails without the repair too."""
     if error["type"] not in _RULES:
         return False
-    path = _known_part(tree, error["loc"])
+    path = _path(error["loc"]) if error["type"] == "rule" else _known_part(tree, error["loc"])
+    return not any(_touches(name, bad) for name in (path, *_reads(error)) for bad in wrong)
+
+
+def _reads(error: Any) -> list[str]:
+    """Return the other values that a rule looked at."""
     section = ".".join(str(part) for part in error["loc"][:-1])
-    context = error.get("ctx", {})
-    if error["type"] == "rule" and isinstance(context, dict) and "reads" in context:
-        reads = [".".join(filter(None, (section, name))) for name in context["reads"]]
-        return not any(_touches(name, bad) for name in (path, *reads) for bad in wrong)
-    return not any(_touches(path, bad) for bad in wrong)
+    return [".".join(filter(None, (section, name))) for name in error.get("ctx", {}).get("reads", ())]
 
 
 def _touches(path: str, other: str) -> bool:
@@ -204,11 +204,23 @@ class _Problems:
         else:
             node = find(self.tree, path)
             hint = str(found.get("ctx", {}).get("hint", ""))
-            value = (
-                f", not {_shown(node, path)}" if isinstance(node, Scalar) and kind not in ("component", "rule") else ""
-            )
-            place = str(node.origin) if node is not None and node.origin.source else ""
+            value = ""
+            if isinstance(node, Scalar) and kind not in ("component", "rule"):
+                value = f", not {self.shown(node, path)}"
+            looked_at = (node, *(find(self.tree, read) for read in _reads(found)))
+            place = next((str(n.origin) for n in looked_at if n is not None and n.origin.source), "")
             yield Problem(f"{path or 'config'}: {_rule(found)}{value}", place, hint)
+
+    def shown(self, node: Scalar, path: str) -> str:
+        """Return a value as it was written, a credential masked."""
+        if node.value is None:
+            return "null"
+        from burnish.core.secrets import MASK, is_secret_name
+
+        fields = fields_of(self.schema, self.tree, self.lookup)
+        if is_secret_name(path) or any(known == path and found.is_secret for known, found in fields):
+            return MASK
+        return repr(node.value) if node.raw is None or isinstance(node.value, str) else node.raw
 
     def unknown(self, path: str) -> Problem:
         origin = _key_origin(self.tree, path)
@@ -269,16 +281,6 @@ def _rule(found: Any) -> str:
     text = str(found["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ").removeprefix("Input ")
     text = text.partition(" or instance of ")[0]  # a class means nothing in a file
     return text[:1].lower() + text[1:]
-
-
-def _shown(node: Scalar, path: str) -> str:
-    if node.value is None:
-        return "null"
-    from burnish.core.secrets import MASK, is_secret_name
-
-    if is_secret_name(path):
-        return MASK
-    return repr(node.value) if node.raw is None or isinstance(node.value, str) else node.raw
 
 
 def _key_origin(tree: Mapping, path: str) -> Origin:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 from pydantic.fields import FieldInfo
@@ -27,8 +27,7 @@ SmartKind = Literal["device", "bf16", "dtype", "local_rank", "world_size", "batc
 """What a smart default is chosen by. See `burnish.config.smart`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """Marks a field that holds a component of a category."""
 
     category: str
@@ -44,22 +43,19 @@ class Flags:
         object.__setattr__(self, "names", names)
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(NamedTuple):
     """Says what a number counts, for help: `Annotated[float, Unit("s")]`."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Smart:
+class Smart(NamedTuple):
     """Marks a field whose value, where nobody wrote one, is chosen where the run starts."""
 
     kind: SmartKind
 
 
-@dataclass(frozen=True, slots=True)
-class Holds:
+class Holds(NamedTuple):
     """What stands inside a field or list: a component of a category, or one of some config classes."""
 
     category: str
@@ -77,8 +73,7 @@ class Holds:
             return self.classes[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """One field of a config class.
 
     Attributes:

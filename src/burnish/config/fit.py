@@ -1,20 +1,21 @@
 """Fitting a merged tree to its config class before it is checked: old names, and defaults that are partly overridden.
 
-A section that somebody sets in part keeps the rest of the default that its field declares, and an element of a
-default list can be addressed. Nothing else is filled in: what nobody wrote stays the schema's.
+A section that somebody sets in part keeps the rest of the default that its field declares. A default list stands
+below all layers where one appends to it or addresses its elements. Nothing else is filled in: what nobody wrote stays
+the schema's.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from pydantic import BaseModel
 
 from burnish.config.fields import Field, Lookup, shape
-from burnish.config.layer import Layer, Mapping, Node, Scalar, Sequence, displacing, find
-from burnish.config.merge import NOWHERE, addresses_elements, element_key, lay_over_elements, merge
+from burnish.config.layer import Layer, Mapping, Node, Scalar, Sequence, displacing, find, nested
+from burnish.config.merge import NOWHERE, addresses_elements, element_key, merge
 from burnish.config.origin import Origin
 from burnish.config.schema import Config
 from burnish.core.errors import Problem
@@ -38,7 +39,6 @@ def fit(schema: type[BaseModel], tree: Mapping, lookup: Lookup) -> Fitted:
 
 def _section(kind: type[BaseModel], tree: Mapping, lookup: Lookup, result: Fitted, prefix: str) -> Mapping:
     fields = shape(kind)
-    tree = _gathered(tree, fields)
     for old, new in _renamed(kind).items():  # of elements of lists; all else has its new names since before merging
         tree, told = _moved(tree, old, new, prefix)
         result.warnings += told
@@ -55,34 +55,15 @@ def _section(kind: type[BaseModel], tree: Mapping, lookup: Lookup, result: Fitte
     return replace(tree, items={**tree.items, **changed}) if changed else tree
 
 
-def _gathered(tree: Mapping, fields: dict[str, Field]) -> Mapping:
-    """Return a section with what addresses elements of a default list (`rewards[exact]`) under the list's own key."""
-    named = {key: found for key in tree.items if key not in fields and (found := element_key(key)) is not None}
-    for key, (name, selector) in named.items():
-        if name not in fields or not fields[name].is_list:
-            continue
-        node, at = tree.items[key], tree.keys.get(key, tree.items[key].origin)
-        tree = _without(tree, [key])
-        if not isinstance(tree.items.get(name), Sequence):  # a list that was written later has replaced it
-            over = Mapping({name: Mapping({selector: node}, node.origin, {selector: at})}, node.origin, {name: at})
-            tree = merge(tree, over)
-    return tree
-
-
 def _field(found: Field, node: Node, lookup: Lookup, result: Fitted, path: str) -> Node:
     if found.holds is not None and found.holds.category:
         node = _named(node)
     if found.holds is not None and isinstance(node, Mapping):
         default = default_tree(found)
-        is_whole = any(isinstance(lost, Mapping) for lost in node.beaten)
-        if isinstance(default, Mapping) and not is_whole and _is_same(found, default, node):
-            node = merge(default, node, result.problems)
+        if isinstance(default, Mapping) and _continues(found, default, node):
+            node = _over(default, node, found.holds.config_class(node, lookup), lookup)
         kind = found.holds.config_class(node, lookup)
         return _section(kind, node, lookup, result, f"{path}.") if kind is not None else node
-    if found.is_list and isinstance(node, Mapping) and addresses_elements(node):
-        default = default_tree(found)
-        below = default if isinstance(default, Sequence) else Sequence((), node.origin)
-        node = lay_over_elements(below, node, result.problems, path)
     if found.elements is None or isinstance(node, Scalar):
         return node
     if isinstance(node, Sequence):
@@ -110,8 +91,27 @@ def _element(found: Field, item: Node, lookup: Lookup, result: Fitted, prefix: s
     return _section(kind, item, lookup, result, prefix) if kind is not None and isinstance(item, Mapping) else item
 
 
-def _is_same(found: Field, default: Mapping, node: Mapping) -> bool:
-    """Return whether a section continues the default: a component does, unless it names another one."""
+def _over(default: Mapping, node: Mapping, kind: type[BaseModel] | None, lookup: Lookup) -> Mapping:
+    """Return a section over the default of its field; what was merged already has no special forms any more."""
+    items = dict(default.items)
+    fields = shape(kind) if kind is not None else {}
+    for key, item in node.items.items():
+        below, found = default.items.get(key), fields.get(key)
+        holds = found.holds if found is not None else None
+        item = _named(item) if holds is not None and holds.category else item
+        if found is None or holds is None or not isinstance(below, Mapping) or not isinstance(item, Mapping):
+            items[key] = displacing(item, below) if below is not None else item
+        elif _continues(found, below, item):
+            items[key] = _over(below, item, holds.config_class(item, lookup), lookup)
+        else:
+            items[key] = displacing(item, below)
+    return Mapping(items, node.origin, {**default.keys, **node.keys}, node.beaten)
+
+
+def _continues(found: Field, default: Mapping, node: Mapping) -> bool:
+    """Return whether a section continues the default: unless it has replaced another, or names another component."""
+    if any(isinstance(lost, Mapping) for lost in node.beaten):
+        return False
     if found.holds is None or not found.holds.category:
         return True
     name, given = default.items.get("name"), node.items.get("name")
@@ -158,10 +158,42 @@ def default_at(schema: type[BaseModel], tree: Node | None, path: str, lookup: Lo
     if not rest:
         return default
     inner = tree.items.get(key, default) if isinstance(tree, Mapping) else default
-    if inner is default and default is not None and (stated := find(default, rest)) is not None:
-        return stated
+    if isinstance(default, Mapping) and isinstance(inner, Mapping) and _continues(found, default, inner):
+        stated = find(default, rest)
+        if stated is not None:
+            return stated
     kind = found.holds.config_class(inner, lookup) if found.holds is not None else None
     return default_at(kind, inner, rest, lookup) if kind is not None else None
+
+
+def default_lists(schema: type[BaseModel], tree: Mapping, layers: Iterable[Layer], lookup: Lookup) -> Mapping | None:
+    """Return the default lists that layers append to or address the elements of; None where there is no such list.
+
+    Args:
+        schema: The class.
+        tree: All layers, merged, which names the components.
+        layers: The same, each by itself.
+        lookup: Finds the config class of a component.
+    """
+    below: Mapping | None = None
+    for path in dict.fromkeys(path for layer in layers for path in _appended(layer.tree, "")):
+        default = default_at(schema, tree, path, lookup)
+        if isinstance(default, Sequence):
+            below = merge(below or Mapping({}, NOWHERE), nested(path, default))
+    return below
+
+
+def _appended(tree: Mapping, prefix: str) -> Iterator[str]:
+    """Yield the path of each list that a layer appends to, or of which it addresses elements."""
+    for key, node in tree.items.items():
+        if key[-1:] == "+":
+            yield f"{prefix}{key[:-1]}"
+        elif key[-1:] == "]" and (named := element_key(key)) is not None:
+            yield f"{prefix}{named[0]}"
+        elif isinstance(node, Mapping):
+            if addresses_elements(node):
+                yield f"{prefix}{key}"
+            yield from _appended(node, f"{prefix}{key}.")
 
 
 def renames(schema: type[BaseModel], tree: Mapping, lookup: Lookup, prefix: str = "") -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,6 +106,28 @@ def _plain(value: Any, inside: Plain, written: Node | None, path: str, found: Fi
 def _above(written: Node | None) -> Node | None:
     """Return what stands for the elements that the schema made of one value."""
     return written if isinstance(written, Scalar) else None
+
+
+def secret_texts(node: Node, secret: Container[str], path: str = "", *, is_secret: bool = False) -> Iterator[str]:
+    """Yield the text of every credential that was ever given, winners and losers.
+
+    Args:
+        node: The merged tree.
+        secret: Paths whose type says that they are credentials.
+        path: Where the node stands.
+        is_secret: Whether it stands below a credential's name.
+    """
+    from burnish.core.secrets import is_secret_name  # only what is shown or kept asks
+
+    hidden = is_secret or path in secret or is_secret_name(path)
+    for given in (node, *node.beaten):
+        if isinstance(given, Scalar):
+            texts = {given.raw, given.value if isinstance(given.value, str) else str(given.value)}
+            yield from (text for text in texts if text and hidden)
+            continue
+        inner = given.items.items() if isinstance(given, Mapping) else enumerate(given.items)
+        for key, item in inner:
+            yield from secret_texts(item, secret, f"{path}.{key}" if path else str(key), is_secret=hidden)
 
 
 class _Reading:

@@ -7,19 +7,21 @@ A value that is one reference takes the type of what it refers to; inside longer
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from collections.abc import Mapping as Environ
 from dataclasses import dataclass, field, replace
 from operator import is_not
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from burnish.config.layer import Mapping, Node, Scalar, Sequence, find, leaves
+from burnish.config.sources.flags import is_text
 from burnish.config.sources.yaml import resolve_plain
 from burnish.core.errors import BurnishError, ConfigError, Problem
 from burnish.core.nearest import nearest_path
 
 _MAX_CHAIN = 50
 _MAX_NODES = 200_000
+_MAX_TEXT = 1_000_000
 _DEEPEST_DEFAULT = 20
 _TOKEN = re.compile(r"\$\$\{|\$\{|\}")
 
@@ -103,8 +105,7 @@ def follow(tree: Mapping, node: Node, path: str, references: References) -> Node
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Reference:
+class _Reference(NamedTuple):
     """`${target}` or `${target:-default}` as written; the default may hold references itself."""
 
     text: str
@@ -228,11 +229,21 @@ class _Resolver:
             if not isinstance(target, Scalar):
                 return replace(target, beaten=node.beaten)
             return replace(target, origin=node.origin.with_note(note), beaten=node.beaten)
-        filled = "".join(part if isinstance(part, str) else self._inserted(part, node, path) for part in parts)
+        filled = self._filled(parts, node, path)
         has_reference = any(isinstance(part, _Reference) for part in parts)
         return replace(
             node, value=filled, raw=filled, origin=node.origin.with_note(note) if has_reference else node.origin
         )
+
+    def _filled(self, parts: Iterable[str | _Reference], node: Scalar, path: str) -> str:
+        texts: list[str] = []
+        left = _MAX_TEXT
+        for part in parts:
+            texts.append(part if isinstance(part, str) else self._inserted(part, node, path))
+            left -= len(texts[-1])
+            if left < 0 and len(texts) > 1:  # text that refers to text that refers to text doubles each time
+                self._fail(f"more than {_MAX_TEXT:,} characters once references are followed", node)
+        return "".join(texts)
 
     def _inserted(self, reference: _Reference, node: Scalar, path: str) -> str:
         target = self._follow(reference, node, path)
@@ -274,13 +285,15 @@ class _Resolver:
         if value is None:
             hint = f"export {name}=…, or ${{env:{name}:-default}}"
             self._fail(f"environment variable {name} is not set", node, hint)
+        if not is_text(value):
+            self._fail(f"environment variable {name} holds a byte that is not UTF-8", node)
         return _text(value, node) if value else Scalar("", node.origin, "")
 
     def _default(self, reference: _Reference, node: Scalar, path: str) -> Node:
         parts = [part for part in reference.default or () if part != ""]
         if len(parts) == 1 and isinstance(parts[0], _Reference):
             return self._follow(parts[0], node, path)
-        return _text("".join(p if isinstance(p, str) else self._inserted(p, node, path) for p in parts), node)
+        return _text(self._filled(parts, node, path), node)
 
     def _computed(self, expression: str, node: Scalar) -> Scalar:
         from burnish.config.expression import ExpressionError, evaluate  # few configs compute

@@ -136,14 +136,18 @@ def empty(origin: Origin) -> Mapping:
 
 
 def replaced(node: Node, path: Sequence_[str], leaf: Node) -> Mapping:
-    """Return a tree with another node at a path that it has."""
+    """Return a tree with another node at a path that it has; a key may itself hold dots."""
 
     def put(inner: Node, rest: Sequence_[str]) -> Node:
         if not rest:
             return leaf
         key = rest[0]
         if isinstance(inner, Mapping):
-            return replace(inner, items={**inner.items, key: put(inner.items[key], rest[1:])})
+            for size in range(1, len(rest) + 1):
+                key = ".".join(rest[:size])
+                if key in inner.items and _descend(inner.items[key], list(rest[size:])) is not None:
+                    break
+            return replace(inner, items={**inner.items, key: put(inner.items[key], rest[size:])})
         assert isinstance(inner, Sequence)
         items = list(inner.items)
         items[int(key)] = put(items[int(key)], rest[1:])

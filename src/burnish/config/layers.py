@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from burnish.config.fields import Lookup, fields_of, shape, shown_path
-from burnish.config.fit import default_at, renames, with_new_names
-from burnish.config.interpolate import References, follow
+from burnish.config.fit import default_at, default_lists, fit, renames, with_new_names
+from burnish.config.interpolate import References, RunReference, follow
 from burnish.config.layer import Layer, Mapping, Node, Scalar, empty, find
 from burnish.config.merge import merge
 from burnish.config.origin import Origin
 from burnish.config.schema import Config
 from burnish.config.sources.env import env_layers, env_name
 from burnish.config.sources.files import FileLayer, PythonFile, Source, read_files, with_paths
-from burnish.config.sources.flags import flag_layers, is_flag, split_flags
+from burnish.config.sources.flags import flag_layers, is_flag, is_text, split_flags
 from burnish.core.environment import experiment_name
 from burnish.core.errors import ComponentError, ConfigError, Problem
 from burnish.core.paths import Project
@@ -48,8 +48,19 @@ class Composition:
     warnings: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class FrozenLayer(Layer):
+    """A config that was resolved before: its values are final, whatever they look like, and only flags go over it.
+
+    Attributes:
+        lineage: Runs that its values refer to, by path.
+    """
+
+    lineage: dict[str, RunReference] = field(default_factory=dict)
+
+
 def compose_layers(
-    file: Path | Layer,
+    file: Path | FrozenLayer,
     lookup: Lookup,
     project: Project,
     flags: Sequence[str],
@@ -66,43 +77,67 @@ def compose_layers(
     """
     prefix = project.env_prefix
     sources, unread = _sources(file, project, problems, only_file=schema is not None)
-    is_frozen = isinstance(file, Layer)
+    is_frozen = isinstance(file, FrozenLayer)
     variables = [] if is_frozen else env_layers(environ, prefix, problems)
     if unread:
         flag_layers(flags, {}, problems)
         raise ConfigError(problems)
-    kind = schema or _schema(sources, variables, flags, lookup, references)
+    files = [source.layer for source in sources if isinstance(source, FileLayer)]
+    kind = schema or _schema([*files, *variables], flags, lookup, references)
     composed = Composition(kind, empty(Origin("default", "")))
     layers = _executed(sources, composed, lookup, references, problems)
+    if kind is None and composed.python:
+        kind = composed.schema = _schema([*layers, *variables], flags, lookup, references)
     if kind is not None and not is_frozen:
         composed.warnings += _idle_variables(environ, prefix, kind)
         named = name_layer(environ, prefix, kind)
         layers += [named] if named is not None else []
     aliases = _aliases(kind, layers, flags, lookup)
     layers += [*variables, *flag_layers(flags, aliases, problems), *above]
-    composed.tree = merged(layers, problems)
-    if kind is not None and (moved := renames(kind, composed.tree, lookup)):
-        renamed = [with_new_names(layer, moved) for layer in layers]
-        layers = [layer for layer, _ in renamed]
-        composed.warnings += [text for _, told in renamed for text in told]
-        composed.tree = merged(layers, [])
+    composed.tree, warnings = assembled(kind, layers, lookup, problems, is_frozen=is_frozen)
+    composed.warnings += warnings
     return composed
 
 
-def merged(layers: Sequence[Layer], problems: list[Problem]) -> Mapping:
-    """Return layers, lowest first, as one tree."""
-    # Over an empty section, so that `key+:` and `~delete` mean something in the lowest layer too.
-    tree = empty(Origin("default", ""))
-    for layer in layers:
+def assembled(
+    schema: type[Config] | None,
+    layers: Sequence[Layer],
+    lookup: Lookup,
+    problems: list[Problem],
+    *,
+    is_frozen: bool = False,
+) -> tuple[Mapping, list[str]]:
+    """Return layers, lowest first, as one tree in the terms of a class, and warnings of old names."""
+    told: list[Problem] = []
+    warnings: list[str] = []
+    tree = merged(layers, told, is_frozen=is_frozen)
+    if schema is not None:
+        if moved := renames(schema, tree, lookup):
+            renamed = [with_new_names(layer, moved) for layer in layers]
+            layers = [layer for layer, _ in renamed]
+            warnings = [text for _, told_of in renamed for text in told_of]
+            told.clear()
+            tree = merged(layers, told, is_frozen=is_frozen)
+        if not is_frozen and (below := default_lists(schema, tree, layers, lookup)) is not None:
+            told.clear()
+            tree = merged([Layer("default", below), *layers], told)
+    problems += told
+    return tree, warnings
+
+
+def merged(layers: Sequence[Layer], problems: list[Problem], *, is_frozen: bool = False) -> Mapping:
+    """Return layers, lowest first, as one tree; in a frozen lowest layer `key+:` and `~delete` mean nothing."""
+    tree = layers[0].tree if is_frozen else empty(Origin("default", ""))
+    for layer in layers[is_frozen:]:
         tree = merge(tree, layer.tree, problems)
     return tree
 
 
 def _sources(
-    file: Path | Layer, project: Project, problems: list[Problem], *, only_file: bool
+    file: Path | FrozenLayer, project: Project, problems: list[Problem], *, only_file: bool
 ) -> tuple[list[Source], bool]:
     """Return the files, lowest first, and whether one could not be read."""
-    if isinstance(file, Layer):
+    if isinstance(file, FrozenLayer):
         return [FileLayer(Path(), file, Mapping({}, file.tree.origin))], False
     below: list[Path] = []
     if not only_file:
@@ -130,16 +165,12 @@ def _one_of(folder: Path, names: Sequence[str], problems: list[Problem]) -> list
 
 
 def _schema(
-    sources: Sequence[Source],
-    variables: Sequence[Layer],
-    flags: Sequence[str],
-    lookup: Lookup,
-    references: References,
+    layers: Sequence[Layer], flags: Sequence[str], lookup: Lookup, references: References
 ) -> type[Config] | None:
     """Return the config class that the highest layer's `experiment` names, None where there is no such class."""
     typed = [flag.text for flag in split_flags(flags, {}, []) if flag.path == "experiment"]
     name: Node | None = Scalar(typed[-1], Origin("flag", "--experiment")) if typed else None
-    for layer in reversed([*(s.layer for s in sources if isinstance(s, FileLayer)), *variables]):
+    for layer in reversed(layers):
         name = name or layer.tree.items.get("experiment")
     try:
         name = follow(Mapping({}, Origin("default", "")), name, "experiment", references) if name else None
@@ -154,25 +185,28 @@ def _executed(
 ) -> list[Layer]:
     """Return the files as layers; Python files are executed in their turn, over what stands below them."""
     layers: list[Layer] = []
-    tree = composed.tree
     for source in sources:
         if isinstance(source, PythonFile):
             from burnish.config.sources.python import execute  # few projects have one
 
             try:
+                tree = _as_seen(layers, composed.schema, lookup)
                 ran = execute(source, _Below(tree, composed.schema, lookup, references), tree)
             except ConfigError as error:
                 problems += error.problems
                 continue
             composed.python.append(ran)
-            found = [ran.layer]
+            layer = ran.layer
         else:
-            found = with_paths(source.layer, problems)
-        layers += found
-        if any(isinstance(later, PythonFile) for later in sources):
-            for layer in found:
-                tree = merge(tree, layer.tree, [])
+            layer = source.layer
+        layers += with_paths(layer, problems)
     return layers
+
+
+def _as_seen(layers: Sequence[Layer], schema: type[Config] | None, lookup: Lookup) -> Mapping:
+    """Return layers as a Python layer above them sees them: in the terms of the class, mistakes told elsewhere."""
+    tree, _ = assembled(schema, layers, lookup, [])
+    return fit(schema, tree, lookup).tree if schema is not None else tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +231,8 @@ def name_layer(environ: Environ[str, str], prefix: str, schema: type[Config]) ->
     """Return what `LLM_EXPERIMENT_NAME` sets: the run's name and group."""
     text = experiment_name(environ, prefix)
     origin = Origin("env", f"{prefix}EXPERIMENT_NAME")
+    if not is_text(text):
+        raise ConfigError([Problem("a byte that is not UTF-8", str(origin))])
     value = Scalar(text, origin, text)
     sets: dict[str, Node] = {key: value for key in ("name", "group") if key in shape(schema) and text}
     return Layer(str(origin), Mapping(sets, origin, dict.fromkeys(sets, origin))) if sets else None

@@ -123,7 +123,7 @@ def _merge(low: Mapping, high: Mapping, problems: list[Problem], path: str) -> M
             continue
         items[key] = _combine(below, node, form, problems, f"{path}.{key}" if path else key)
         keys[key] = at
-    return Mapping(items, high.origin, keys, low.beaten)
+    return Mapping(items, high.origin, keys, (*high.beaten, *low.beaten))
 
 
 def _combine(below: Node | None, node: Node, form: str, problems: list[Problem], path: str) -> Node:

@@ -6,20 +6,21 @@ project `experiments/default.yaml` > schema defaults.
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
 from collections.abc import Mapping as Environ
-from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from burnish.config.check import Checked, validate
-from burnish.config.fields import Field, Lookup, SmartKind, shape, shown_path
+from burnish.config.fields import Field, Lookup, SmartKind, fields_of, shape, shown_path
 from burnish.config.fit import default_at, default_tree, fit
-from burnish.config.freeze import Frozen, digest, freeze, without_seeds
+from burnish.config.freeze import Frozen, digest, freeze, secret_texts, without_seeds
 from burnish.config.interpolate import FindRun, References, RunReference, interpolate
 from burnish.config.layer import Layer, Mapping, Node, Plain, Scalar, find, leaves, nested, node_of, plain
-from burnish.config.layers import Composition, compose_layers, flag_aliases, merged, name_layer
+from burnish.config.layers import Composition, FrozenLayer, assembled, compose_layers, flag_aliases, name_layer
 from burnish.config.merge import merge
 from burnish.config.origin import Origin
 from burnish.config.schema import Config
@@ -86,10 +87,8 @@ class Resolved:
 
     @cached_property
     def masker(self) -> Masker:
-        """Knows the credentials of the environment that the config was resolved in."""
-        from burnish.core.secrets import Masker  # a script that only reads its config shows none
-
-        return Masker.from_environment(self.environ)
+        """Knows the credentials of the config, losers too, and of the environment that it was resolved in."""
+        return _masker(self.tree, self.frozen.secret, self.environ)
 
     @property
     def redacted(self) -> dict[str, Plain]:
@@ -120,7 +119,7 @@ class Resolved:
         written = [(plain(n), n.origin) for n in given]
         at = self.frozen.origins[path]
         if not isinstance(at, Field) and at.kind != "default" and (declared := self._default(path)) is not None:
-            written.append(declared)
+            written += [declared] if not written or written[-1][1] != declared[1] else []
         return written or [(value_at(self.values, path), self.origins[path])]
 
     def on_machine(self, machine: Machine, environ: Environ[str, str] | None = None) -> Resolved:
@@ -167,12 +166,13 @@ class Undecided:
 
     def decide(self, resolved: Resolved, machine: Machine, environ: Environ[str, str]) -> Resolved:
         tree = resolved.tree
+        values = deepcopy(resolved.values) if self.pending else resolved.values
         for layer in dict.fromkeys(self.pending.values()):
             given = layer.on_machine(Final(resolved.values), as_tree(resolved.values), machine)
             for path, node in leaves(given):
                 if self.pending.get(path) is layer:
                     tree = merge(tree, nested(path, node))
-        values = resolved.values
+                    _put(values, path, plain(node))
         from burnish.config.smart import choose
 
         choices = choose(
@@ -187,7 +187,10 @@ class Undecided:
         if tree is resolved.tree:
             return replace(resolved, undecided=None)
         decided = replace(self, pending={})
-        config = decided.checked(tree)
+        try:
+            config = decided.checked(tree)
+        except ConfigError as error:
+            raise _masked(error, resolved.masker) from error
         warnings = (*resolved.warnings, *choices.warnings)
         return replace(
             resolved, config=config, tree=tree, frozen=freeze(config, tree), warnings=warnings, undecided=None
@@ -225,7 +228,7 @@ class Undecided:
 
 
 def resolve(
-    file: Path | Layer,
+    file: Path | FrozenLayer,
     *,
     lookup: Lookup,
     project: Project,
@@ -253,9 +256,37 @@ def resolve(
     """
     problems: list[Problem] = []
     references = References(environ, find_run, lambda name: find_data(name, environ, project))
-    composed = compose_layers(file, lookup, project, flags, environ, references, above, schema, problems)
-    shown = file.name if isinstance(file, Layer) else shown_path(file)
-    return _checked(composed, lookup, project, references, Origin("file", shown), problems)
+    try:
+        composed = compose_layers(file, lookup, project, flags, environ, references, above, schema, problems)
+    except ConfigError as error:
+        raise _masked(error, _masker(as_tree({}), (), environ)) from error
+    shown = file.name if isinstance(file, FrozenLayer) else shown_path(file)
+    try:
+        resolved = _checked(composed, lookup, project, references, Origin("file", shown), problems)
+    except ConfigError as error:
+        fields = fields_of(composed.schema, composed.tree, lookup) if composed.schema is not None else ()
+        secret = {path for path, found in fields if found.is_secret}
+        raise _masked(error, _masker(composed.tree, secret, environ)) from error
+    return _with_lineage(resolved, file.lineage) if isinstance(file, FrozenLayer) else resolved
+
+
+def _masker(tree: Mapping, secret: Container[str], environ: Environ[str, str]) -> Masker:
+    from burnish.core.secrets import Masker  # a script that only reads its config shows none
+
+    return Masker.from_environment(environ, tuple(secret_texts(tree, secret)))
+
+
+def _masked(error: ConfigError, masker: Masker) -> ConfigError:
+    """Return what is wrong without credentials, which a value or an exception's text may quote."""
+    told = [Problem(masker.text(p.message), masker.text(p.origin), masker.text(p.hint)) for p in error.problems]
+    return ConfigError(told)
+
+
+def _with_lineage(resolved: Resolved, lineage: dict[str, RunReference]) -> Resolved:
+    """Return a config with the runs that its values refer to, as far as they are still those of the run before."""
+    nodes = {path: find(resolved.tree, path) for path in lineage}
+    kept = {path: lineage[path] for path, node in nodes.items() if node is not None and node.origin.kind == "run"}
+    return replace(resolved, lineage={**kept, **resolved.lineage})
 
 
 def _checked(
@@ -354,9 +385,9 @@ def resolve_flags(
     variables = environ or {}
     problems: list[Problem] = []
     named = [layer for layer in (name_layer(variables, prefix, schema),) if layer is not None]
-    tree = merged([*named, *flag_layers(flags, flag_aliases(schema, None, lookup), problems)], problems)
+    layers = [*named, *flag_layers(flags, flag_aliases(schema, None, lookup), problems)]
+    tree = fit(schema, assembled(schema, layers, lookup, problems)[0], lookup).tree
     undecided = Undecided(schema, lookup, prefix, {}, ())
-    tree = fit(schema, tree, lookup).tree
     config = undecided.checked(tree, problems)
     return Resolved(config, tree, freeze(config, tree), environ=variables, undecided=undecided)
 

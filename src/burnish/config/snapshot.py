@@ -4,35 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Sequence as Words
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import yaml
 
 from burnish.config.interpolate import RunReference
 from burnish.config.layer import (
-    Layer,
     Mapping,
     Node,
     Plain,
     Scalar,
     Sequence,
-    find,
     leaves,
-    nested,
-    node_of,
     plain,
-    replaced,
 )
-from burnish.config.merge import merge
+from burnish.config.layers import FrozenLayer
 from burnish.config.origin import Origin
-from burnish.config.resolve import Resolved
+from burnish.config.resolve import AUTO, Resolved
 from burnish.config.sources.files import read_snapshot as read_tree
 from burnish.config.sources.flags import split_flags
 from burnish.config.sources.yaml import resolve_plain
 from burnish.core.errors import ConfigError, Problem
 from burnish.core.files import read_json, write_atomic, write_json
 from burnish.core.paths import RunPaths
+from burnish.core.secrets import is_secret_name
 from burnish.core.shape import section, words
 
 _ORIGINS_OF_MACHINE = "machine: "
@@ -72,15 +68,21 @@ def take_snapshot(resolved: Resolved) -> Snapshot:
     masker, secret = resolved.masker, resolved.frozen.secret
     values = resolved.redacted
     shown = dict(flat(values))
+
+    def place(path: str, origin: Origin) -> str:
+        # The note of a credential may quote a part of it: `via key-${env:NAME}`.
+        is_secret = path in secret or is_secret_name(path)
+        return masker.text(str(replace(origin, note="") if is_secret else origin))
+
     history = {
-        path: [(masker.tree(value, path, secret), masker.text(str(origin))) for value, origin in given]
+        path: [(masker.tree(value, path, secret), place(path, origin)) for value, origin in given]
         for path in resolved.origins
         if len(given := resolved.history(path)) > 1
     }
     was_open = {path: history[path][1][0] for path in history if history[path][0][1].startswith(_ORIGINS_OF_MACHINE)}
     return Snapshot(
         values,
-        {path: masker.text(str(origin)) for path, origin in resolved.origins.items()},
+        {path: place(path, origin) for path, origin in resolved.origins.items()},
         history,
         {path: (masker.tree(value, path), str(origin)) for path, (value, origin) in resolved.computed.items()},
         resolved.hash,
@@ -153,7 +155,7 @@ def read_snapshot(paths: RunPaths) -> Snapshot:
     )
 
 
-def layer_of_run(paths: RunPaths, flags: Words[str]) -> Layer:
+def layer_of_run(paths: RunPaths, flags: Words[str]) -> FrozenLayer:
     """Return the config of a run as a layer, to run it again: what was chosen by the machine is open once more.
 
     Args:
@@ -173,19 +175,34 @@ def layer_of_run(paths: RunPaths, flags: Words[str]) -> Layer:
             told.append(Problem(f"{path} was a credential, which is not kept on disk", f"run {paths.id}", hint))
     if told:
         raise ConfigError(told)
-    for path, node in list(leaves(tree)):
-        origin = Origin("run", paths.id, note=f"({taken.origins[path]})" if path in taken.origins else "")
-        if not isinstance(node, Mapping) or not node.items:
-            tree = replaced(tree, path.split("."), _at(node, origin)) if find(tree, path) is node else tree
-    for path, value in taken.open.items():
-        tree = merge(tree, nested(path, node_of(value, Origin("run", paths.id, note="(chosen anew on each machine)"))))
-    return Layer(f"run {paths.id}", tree)
+    kept = _Kept(taken, paths.id).node(tree, "")
+    assert isinstance(kept, Mapping)
+    return FrozenLayer(f"run {paths.id}", kept, references_of(taken))
 
 
-def _at(node: Node, origin: Origin) -> Node:
-    if isinstance(node, Scalar):
-        return Scalar(node.value, origin, node.raw)
-    return Sequence((), origin) if isinstance(node, Sequence) else Mapping({}, origin)
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What a run's config says, to one who runs it again."""
+
+    taken: Snapshot
+    run: str
+
+    def node(self, node: Node, path: str) -> Node | None:
+        """Return a value with the run as its origin, None where the default may choose anew."""
+        if path in self.taken.open:
+            anew = Origin("run", self.run, note="(chosen anew on each machine)")
+            return Scalar(AUTO, anew) if self.taken.open[path] == AUTO else None
+        note = f"({self.taken.origins[path]})" if path in self.taken.origins else ""
+        origin = Origin("run", self.run, note=note)
+        if isinstance(node, Scalar):
+            # What was followed once is text now, whatever it looks like.
+            value = node.value.replace("${", "$${") if isinstance(node.value, str) else node.value
+            return Scalar(value, origin, node.raw)
+        if isinstance(node, Sequence):
+            items = [self.node(item, f"{path}.{number}") for number, item in enumerate(node.items)]
+            return Sequence(tuple(item for item in items if item is not None), origin)
+        named = {key: self.node(item, f"{path}.{key}" if path else key) for key, item in node.items.items()}
+        return Mapping({key: item for key, item in named.items() if item is not None}, origin)
 
 
 def references_of(taken: Snapshot) -> dict[str, RunReference]:

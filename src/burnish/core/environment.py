@@ -85,12 +85,12 @@ def data_root(environ: Mapping[str, str], project: Project) -> tuple[Path, str]:
     stated = [(environ.get(name, ""), f"env {name}"), (setting, f"data_root in {project.file}")]
     for text, origin in stated:
         if text:
-            folder = (project.root / Path(text).expanduser()).absolute()
-            if folder.is_dir():
+            folder = (project.root / _expanded(text)).absolute()
+            if _exists(folder) and folder.is_dir():
                 return folder, origin
             raise UsageError(f"the data root {folder} is no folder", origin=origin, hint=f"mkdir -p {folder}")
     tried = [project.root / "data", Path.home() / "data"]
-    found = next((folder for folder in tried if folder.is_dir()), None)
+    found = next((folder for folder in tried if _exists(folder) and folder.is_dir()), None)
     if found is not None:
         return found, "there is such a folder"
     unset = f"{name} (not set), data_root in {project.file or 'burnish.toml'} (not set)"
@@ -108,7 +108,7 @@ def find_data(name: str, environ: Mapping[str, str], project: Project) -> str:
     path = root / name
     if not name or Path(name).is_absolute() or ".." in Path(name).parts:
         raise UsageError(f"${{data:{name}}} is no path below the data root", hint="${data:folder/file.jsonl}")
-    if not path.exists():
+    if not _exists(path):
         raise UsageError(
             f"no {name} in the data root {root} ({origin})", hint=f"put it there, or set {project.env_prefix}DATA_ROOT"
         )
@@ -118,4 +118,19 @@ def find_data(name: str, environ: Mapping[str, str], project: Project) -> str:
 def checkpoint_root(environ: Mapping[str, str], prefix: str) -> Path | None:
     """Return where `LLM_CHECKPOINT_DIR` wants checkpoints, None for inside the run directory."""
     text = environ.get(f"{prefix}CHECKPOINT_DIR", "").strip()
-    return Path(text).expanduser().absolute() if text else None
+    return _expanded(text).absolute() if text else None
+
+
+def _expanded(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # `~nobody`
+        return Path(text)
+
+
+def _exists(path: Path) -> bool:
+    """Return whether there is such a file or folder; of a name that is too long or holds a NUL there is none."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False

@@ -26,19 +26,25 @@ def main() -> int:
     """Train the experiment of the run that the environment names; return the exit code."""
     run = start_run()
     experiment: Experiment[object] | None = None
+    secrets = json.loads(os.environ.pop(SECRETS_VARIABLE, "{}"))
     try:
-        experiment = open_experiment(run)
+        experiment = open_experiment(run, secrets)
         experiment.run()
     except SystemExit as leave:
         return _left(run, leave)
     except BaseException as error:  # noqa: BLE001  the wall around the user's own code; it is recorded, then told
-        return _failed(run, experiment.stage if experiment else "setup", error)
+        masker = Masker.from_environment(os.environ, [str(value) for value in secrets.values()])
+        return _failed(run, experiment.stage if experiment else "setup", error, masker)
     run.finish("finished")
     return 0
 
 
-def open_experiment(run: Run) -> Experiment[object]:
+def open_experiment(run: Run, secrets: dict[str, None | bool | int | float | str]) -> Experiment[object]:
     """Return the experiment that a run directory describes.
+
+    Args:
+        run: The run.
+        secrets: Values that are masked on disk, by path.
 
     Raises:
         ConfigError: The snapshot does not fit the schema any more.
@@ -49,7 +55,7 @@ def open_experiment(run: Run) -> Experiment[object]:
     tree = parse_yaml(path.read_bytes(), str(path))
     assert isinstance(tree, Mapping)
     masked = words(read_json(run.paths.origins), "masked")
-    tree = _with_secrets(tree, masked, json.loads(os.environ.pop(SECRETS_VARIABLE, "{}")))
+    tree = _with_secrets(tree, masked, secrets)
     name = find(tree, "experiment")
     assert isinstance(name, Scalar), f"{path} names no experiment"
     checked = validate(config_of("experiments", str(name.value)), tree, config_of)
@@ -82,15 +88,14 @@ def _left(run: Run, leave: SystemExit) -> int:
     return code
 
 
-def _failed(run: Run, stage: str, error: BaseException) -> int:
-    masker = Masker.from_environment(os.environ)
+def _failed(run: Run, stage: str, error: BaseException, masker: Masker) -> int:
     if isinstance(error, BurnishError):
         print(f"error: {masker.text(str(error))}", file=sys.stderr)
         if error.hint:
             print(f"hint: {error.hint}", file=sys.stderr)
     else:
         print(masker.text("".join(traceback.format_exception(error))), file=sys.stderr, end="")
-    run.finish("failed", exit_code=1, error=f"{stage}: {type(error).__name__}: {error}")
+    run.finish("failed", exit_code=1, error=masker.text(f"{stage}: {type(error).__name__}: {error}"))
     return 1
 
 

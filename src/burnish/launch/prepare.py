@@ -84,7 +84,7 @@ def prepare_run(
     Raises:
         StorageError: The runs folder cannot be written.
     """
-    masker = Masker.from_environment(environ)
+    masker = plan.resolved.masker if plan.resolved is not None else Masker.from_environment(environ)
     machine = machine or read_machine()
     now = time.time()
     paths = create_run_directory(project.make(), plan.name_parts, now, environ)

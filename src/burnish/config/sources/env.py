@@ -9,7 +9,7 @@ from collections.abc import Mapping as Environ
 
 from burnish.config.layer import Layer, nested
 from burnish.config.origin import Origin
-from burnish.config.sources.flags import text_value
+from burnish.config.sources.flags import is_text, text_value
 from burnish.core.errors import ConfigError, Problem
 
 PREFIX = "LLM_"
@@ -33,7 +33,7 @@ def env_layers(environ: Environ[str, str], prefix: str = PREFIX, problems: list[
         if path is None:
             continue
         origin = Origin("env", name)
-        if not all(path.split(".")):
+        if not all(path.split(".")) or not is_text(path):
             told.append(Problem(f"{name!r} names no key", str(origin)))
             continue
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping as Environ
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from burnish.config.layer import Layer, Mapping, Node, Scalar, nested
 from burnish.config.origin import Origin
@@ -41,8 +41,7 @@ def flag_layers(
     return layers
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(NamedTuple):
     """A flag as it was typed: its name, the path that it sets, and the text of its value."""
 
     name: str
@@ -100,12 +99,19 @@ def _unknown_short(name: str, aliases: Environ[str, str]) -> Problem:
     return Problem(f"unknown flag {name}", hint=hint)
 
 
+def is_text(text: str) -> bool:
+    """Return whether what the shell gave is text: a byte that is not UTF-8 comes as half of a surrogate pair."""
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def text_value(text: str, origin: Origin) -> Node:
     """Read the text of a flag or variable as a YAML value that came from `origin`.
 
     Raises:
-        ConfigError: It is not YAML.
+        ConfigError: It is not YAML, or not text.
     """
+    if not is_text(text):
+        raise ConfigError([Problem("a byte that is not UTF-8", str(origin))])
     if not text.strip():
         return Scalar(text, origin, text)
     if _PLAIN.match(text) and len(text) < 200:  # most are one plain word, for which no parser need be set up
@@ -126,7 +132,7 @@ def text_value(text: str, origin: Origin) -> Node:
 
 
 def _read(key: str, text: str, origin: Origin, problems: list[Problem]) -> list[Layer]:
-    if not key or not all(key.split(".")):
+    if not key or not all(key.split(".")) or not is_text(key):
         problems.append(Problem(f"{str(origin.source)!r} names no key", str(origin)))
         return []
     try:

@@ -27,6 +27,7 @@ from burnish.config.layer import Layer, Mapping, Node, Scalar, Sequence, leaves,
 from burnish.config.merge import merge
 from burnish.config.origin import Origin
 from burnish.config.sources.files import PythonFile
+from burnish.config.sources.flags import is_text
 from burnish.core.errors import ConfigError, Problem
 from burnish.core.hardware import Machine
 from burnish.core.nearest import nearest_path
@@ -87,7 +88,7 @@ class View(MappingABC[str, Any]):
         return sum(1 for _ in self)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PythonLayer:
     """What an executed Python file brings.
 
@@ -310,6 +311,8 @@ def _scalar(value: object) -> tuple[bool, bool | int | float | str | None]:
         value = value.value
     if isinstance(value, Path):
         return True, str(value)
-    if not isinstance(value, bool | int | float | str | None) and callable(item := getattr(value, "item", None)):
+    if getattr(value, "shape", None) == () and callable(item := getattr(value, "item", None)):
         value = item()  # a number of numpy's
-    return (True, value) if isinstance(value, bool | int | float | str | None) else (False, None)
+    if isinstance(value, str):
+        return is_text(value), value
+    return (True, value) if isinstance(value, bool | int | float | None) else (False, None)
