@@ -7,16 +7,8 @@ from hypothesis import strategies as st
 from burnish.config.layer import Mapping, Scalar, Sequence, plain
 from burnish.config.origin import Origin
 from burnish.config.sources.yaml import parse_yaml
-from burnish.config.sweep import (
-    MAX_VARIANTS,
-    Sweep,
-    combine,
-    expand,
-    parse_sweep,
-    run_tables,
-    size,
-    sweep_flags,
-)
+from burnish.config.sweep import MAX_VARIANTS, Sweep, combine, expand, size
+from burnish.config.sweep_reader import parse_sweep, run_tables, sweep_flags
 from burnish.core.errors import ConfigError
 
 NOTHING = Origin("file", "f.yaml", 1, 1)

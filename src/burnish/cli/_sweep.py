@@ -15,6 +15,7 @@ from burnish.config.snapshot import dump_yaml
 from burnish.config.sweep import MAX_VARIANTS, Sweep, size
 from burnish.core.errors import UsageError
 from burnish.core.paths import Project, RunPaths
+from burnish.core.secrets import Masker
 from burnish.experiment.submit import RunResult, prepare_experiment
 from burnish.experiment.sweep import SweepPlan, plan_sweep
 from burnish.journal.record import read_record
@@ -40,7 +41,8 @@ def run_sweep(
     _tell(plan)
     if dry_run:
         if show.as_json:
-            _console.out_json({"sweep": plan.id, "runs": [planned.values for planned in plan.runs]})
+            masker = Masker.from_environment(os.environ)
+            _console.out_json({"sweep": plan.id, "runs": [masker.tree(planned.values) for planned in plan.runs]})
         return 0
     _ask(len(plan.runs), project, yes=yes)
     results = _run_all(plan, source, flags, project, quiet=show.quiet)
@@ -77,6 +79,7 @@ def _tell(plan: SweepPlan) -> None:
 
 
 def _values(values: Mapping[str, object]) -> str:
+    values = Masker.from_environment(os.environ).tree(values)
     return "  ".join(f"{path}={_text(value)}" for path, value in values.items()) or "as the file says"
 
 

@@ -2,7 +2,8 @@
 
 from burnish.config.fields import Flags, Smart, Unit
 from burnish.config.origin import Origin
-from burnish.config.resolve import Resolved, load_static, resolve, resolve_flags
+from burnish.config.resolve import load_static, resolve, resolve_flags
+from burnish.config.resolved import Resolved
 from burnish.config.schema import ComponentConfig, Config, broken, component
 
 __all__ = [

@@ -18,14 +18,15 @@ from burnish.config.merge import merge
 from burnish.config.origin import Origin
 from burnish.config.schema import Config
 from burnish.config.sources.env import env_layers, env_name
-from burnish.config.sources.files import FileLayer, PythonFile, Source, read_files, with_paths
+from burnish.config.sources.files import FileLayer, Source, read_files, with_paths
 from burnish.config.sources.flags import flag_layers, is_flag, is_text, split_flags
+from burnish.config.sources.python import PythonFile
 from burnish.core.environment import experiment_name
 from burnish.core.errors import ComponentError, ConfigError, Problem
 from burnish.core.paths import Project
 
 if TYPE_CHECKING:
-    from burnish.config.sources.python import PythonLayer
+    from burnish.config.python_layer import PythonLayer
 
 _DEFAULTS = ("default.yaml", "default.yml", "default.toml", "default.py")
 _USER = ("user.yaml", "user.yml", "user.toml")
@@ -187,7 +188,7 @@ def _executed(
     layers: list[Layer] = []
     for source in sources:
         if isinstance(source, PythonFile):
-            from burnish.config.sources.python import execute  # few projects have one
+            from burnish.config.python_layer import execute  # few projects have one
 
             try:
                 tree = _as_seen(layers, composed.schema, lookup)

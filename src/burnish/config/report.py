@@ -8,7 +8,7 @@ from pathlib import Path
 
 from burnish.config.interpolate import FindRun, RunReference
 from burnish.config.layer import Layer, nested
-from burnish.config.resolve import Resolved
+from burnish.config.resolved import Resolved
 from burnish.config.survey import ConfigFile, Role
 from burnish.config.sweep import Sweep, Variant, expand
 from burnish.core.errors import BurnishError, ConfigError, Problem, RunError

@@ -6,23 +6,20 @@ project `experiments/default.yaml` > schema defaults.
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
 from collections.abc import Mapping as Environ
-from copy import deepcopy
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from burnish.config.check import Checked, validate
-from burnish.config.fields import Field, Lookup, SmartKind, fields_of, shape, shown_path
-from burnish.config.fit import default_at, default_tree, fit
-from burnish.config.freeze import Frozen, digest, freeze, secret_texts, without_seeds
+from burnish.config.fields import Lookup, fields_of, shown_path
+from burnish.config.fit import default_at, fit
+from burnish.config.freeze import freeze
 from burnish.config.interpolate import FindRun, References, RunReference, interpolate
-from burnish.config.layer import Layer, Mapping, Node, Plain, Scalar, find, leaves, nested, node_of, plain
+from burnish.config.layer import Layer, Mapping, Scalar, find
 from burnish.config.layers import Composition, FrozenLayer, assembled, compose_layers, flag_aliases, name_layer
-from burnish.config.merge import merge
 from burnish.config.origin import Origin
+from burnish.config.resolved import AUTO, Resolved, Undecided, as_tree, masked, masker_of
 from burnish.config.schema import Config
 from burnish.config.sources.env import PREFIX
 from burnish.config.sources.files import read_files, static_tree
@@ -32,199 +29,7 @@ from burnish.core.errors import ComponentError, ConfigError, Problem
 from burnish.core.paths import Project
 
 if TYPE_CHECKING:
-    from burnish.config.sources.python import PythonLayer
-    from burnish.core.hardware import Machine
-    from burnish.core.secrets import Masker
-
-AUTO = "auto"
-
-
-@dataclass(frozen=True)
-class Resolved:
-    """A config that will not change any more, and how each of its values came about.
-
-    Attributes:
-        config: The validated config.
-        tree: The merged layers; each node holds what it displaced.
-        lineage: Runs that values refer to, by path.
-        warnings: What whoever starts the run should be told.
-        reads: What each Python layer looked at, by file.
-    """
-
-    config: Config
-    tree: Mapping
-    frozen: Frozen = field(repr=False)
-    lineage: dict[str, RunReference] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-    reads: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    environ: Environ[str, str] = field(default_factory=dict, repr=False)
-    undecided: Undecided | None = field(default=None, repr=False)
-
-    @property
-    def values(self) -> dict[str, Plain]:
-        """The config as plain values, defaults included."""
-        return self.frozen.values
-
-    @property
-    def computed(self) -> dict[str, tuple[Plain, Origin]]:
-        """What the schema computes from the values, and from which."""
-        return self.frozen.computed
-
-    @cached_property
-    def origins(self) -> dict[str, Origin]:
-        """Where each leaf of `values` was written."""
-        return {path: at.origin if isinstance(at, Field) else at for path, at in self.frozen.origins.items()}
-
-    @property
-    def machine(self) -> dict[str, SmartKind]:
-        """Leaves that are chosen where the run starts, by path."""
-        return self.frozen.smart
-
-    @property
-    def is_undecided(self) -> bool:
-        """Whether a value waits for the machine."""
-        return self.undecided is not None and bool(self.frozen.smart or self.undecided.pending)
-
-    @cached_property
-    def masker(self) -> Masker:
-        """Knows the credentials of the config, losers too, and of the environment that it was resolved in."""
-        return _masker(self.tree, self.frozen.secret, self.environ)
-
-    @property
-    def redacted(self) -> dict[str, Plain]:
-        """The values without credentials."""
-        values: dict[str, Plain] = self.masker.tree(self.values, "", self.frozen.secret)
-        return values
-
-    @property
-    def hash(self) -> str:
-        """Names the exact config: the same values give the same hash, whatever the order, comments or secrets."""
-        return digest(self.redacted)
-
-    @property
-    def group(self) -> str:
-        """Names the config without seeds, names and where it is recorded: runs of one group are repeats.
-
-        A reference to a run counts as it is written, so that a chain of stages can be repeated.
-        """
-        values = self.redacted
-        for path, reference in self.lineage.items():
-            _put(values, path, reference.written)
-        return digest(without_seeds(values))
-
-    def history(self, path: str) -> list[tuple[Plain, Origin]]:
-        """Return every value that was given for a leaf, the winner first."""
-        node = find(self.tree, path)
-        given = (node, *(n for n in node.beaten if n.origin.source)) if node is not None else ()
-        written = [(plain(n), n.origin) for n in given]
-        at = self.frozen.origins[path]
-        if not isinstance(at, Field) and at.kind != "default" and (declared := self._default(path)) is not None:
-            written += [declared] if not written or written[-1][1] != declared[1] else []
-        return written or [(value_at(self.values, path), self.origins[path])]
-
-    def on_machine(self, machine: Machine, environ: Environ[str, str] | None = None) -> Resolved:
-        """Return the config with what depends on the machine resolved for this one.
-
-        Raises:
-            ConfigError: What was chosen breaks a rule, or a Python layer's `on_machine` fails.
-        """
-        return self.undecided.decide(self, machine, environ or {}) if self.undecided is not None else self
-
-    def _default(self, path: str) -> tuple[Plain, Origin] | None:
-        section: object = self.config
-        *parents, name = path.split(".")
-        for parent in parents:
-            is_list = isinstance(section, list) and parent.isdecimal()
-            section = section[int(parent)] if is_list else getattr(section, parent, None)  # type: ignore[index]
-        declared = shape(type(section)).get(name) if isinstance(section, Config) else None
-        node = default_tree(declared) if declared is not None else None
-        return (plain(node), node.origin) if node is not None else None
-
-
-@dataclass(frozen=True, slots=True)
-class Undecided:
-    """What it takes to resolve what depends on the machine, later and elsewhere."""
-
-    schema: type[Config]
-    lookup: Lookup
-    prefix: str
-    pending: dict[str, PythonLayer]
-    python: tuple[PythonLayer, ...]
-
-    def check(self, tree: Mapping) -> Checked:
-        for path in self.pending:
-            node = find(tree, path)
-            if isinstance(node, Scalar) and node.value == AUTO:
-                tree = merge(tree, nested(path, Scalar("~delete", node.origin)))
-        return validate(self.schema, tree, self.lookup, prefix=self.prefix)
-
-    def freeze(self, config: Config, tree: Mapping) -> Frozen:
-        frozen = freeze(config, tree)
-        for path in self.pending:
-            _put(frozen.values, path, AUTO)
-        return frozen
-
-    def decide(self, resolved: Resolved, machine: Machine, environ: Environ[str, str]) -> Resolved:
-        tree = resolved.tree
-        values = deepcopy(resolved.values) if self.pending else resolved.values
-        for layer in dict.fromkeys(self.pending.values()):
-            given = layer.on_machine(Final(resolved.values), as_tree(resolved.values), machine)
-            for path, node in leaves(given):
-                if self.pending.get(path) is layer:
-                    tree = merge(tree, nested(path, node))
-                    _put(values, path, plain(node))
-        from burnish.config.smart import choose
-
-        choices = choose(
-            resolved.machine,
-            lambda path: value_at(values, path),
-            lambda path: _is_written(resolved.tree, path),
-            machine,
-            environ,
-        )
-        for path, (value, origin) in choices.values.items():
-            tree = merge(tree, nested(path, node_of(value, origin)))
-        if tree is resolved.tree:
-            return replace(resolved, undecided=None)
-        decided = replace(self, pending={})
-        try:
-            config = decided.checked(tree)
-        except ConfigError as error:
-            raise _masked(error, resolved.masker) from error
-        warnings = (*resolved.warnings, *choices.warnings)
-        return replace(
-            resolved, config=config, tree=tree, frozen=freeze(config, tree), warnings=warnings, undecided=None
-        )
-
-    def checked(self, tree: Mapping, problems: Sequence[Problem] = (), failed: frozenset[str] = frozenset()) -> Config:
-        """Return the validated config, its Python layers asked too.
-
-        Raises:
-            ConfigError: Every mistake, those that are known already first.
-        """
-        checked = self.check(tree)
-        # A reference that failed is still text: what the schema says of it would only repeat the first problem.
-        told = [*problems, *(p for p in checked.problems if p.origin not in failed)]
-        if checked.config is not None and self.python and not told:
-            frozen = self.freeze(checked.config, tree)
-            told += self.found_by_python(frozen)
-        if told or checked.config is None:
-            raise ConfigError(told or checked.problems)
-        return checked.config
-
-    def found_by_python(self, frozen: Frozen) -> list[Problem]:
-        told: list[Problem] = []
-        for layer in self.python:
-            try:
-                found = layer.check(Final(frozen.values), as_tree(frozen.values))
-            except ConfigError as error:
-                told += error.problems
-                continue
-            for path, message in found:
-                at = frozen.origins.get(path)
-                place = str(at.origin if isinstance(at, Field) else at) if at is not None else layer.file.name
-                told.append(Problem(f"{path}: {message}", place, f"checked by {layer.file.name}"))
-        return told
+    from burnish.config.python_layer import PythonLayer
 
 
 def resolve(
@@ -259,27 +64,15 @@ def resolve(
     try:
         composed = compose_layers(file, lookup, project, flags, environ, references, above, schema, problems)
     except ConfigError as error:
-        raise _masked(error, _masker(as_tree({}), (), environ)) from error
+        raise masked(error, masker_of(as_tree({}), (), environ)) from error
     shown = file.name if isinstance(file, FrozenLayer) else shown_path(file)
     try:
         resolved = _checked(composed, lookup, project, references, Origin("file", shown), problems)
     except ConfigError as error:
         fields = fields_of(composed.schema, composed.tree, lookup) if composed.schema is not None else ()
         secret = {path for path, found in fields if found.is_secret}
-        raise _masked(error, _masker(composed.tree, secret, environ)) from error
+        raise masked(error, masker_of(composed.tree, secret, environ)) from error
     return _with_lineage(resolved, file.lineage) if isinstance(file, FrozenLayer) else resolved
-
-
-def _masker(tree: Mapping, secret: Container[str], environ: Environ[str, str]) -> Masker:
-    from burnish.core.secrets import Masker  # a script that only reads its config shows none
-
-    return Masker.from_environment(environ, tuple(secret_texts(tree, secret)))
-
-
-def _masked(error: ConfigError, masker: Masker) -> ConfigError:
-    """Return what is wrong without credentials, which a value or an exception's text may quote."""
-    told = [Problem(masker.text(p.message), masker.text(p.origin), masker.text(p.hint)) for p in error.problems]
-    return ConfigError(told)
 
 
 def _with_lineage(resolved: Resolved, lineage: dict[str, RunReference]) -> Resolved:
@@ -399,53 +192,3 @@ def load_static(file: Path) -> Mapping:
         ConfigError: A file is missing or not readable as config.
     """
     return static_tree(read_files(file))
-
-
-@dataclass(frozen=True, slots=True)
-class Final:
-    """Answers a Python layer's questions about a config that is resolved."""
-
-    values: dict[str, Plain]
-
-    def node(self, path: str) -> Node | None:
-        """Return what stands at a path."""
-        return find(as_tree(self.values), path)
-
-
-def as_tree(values: Plain) -> Mapping:
-    """Return plain values as a tree without origins."""
-    tree = node_of(values, Origin("default", ""))
-    assert isinstance(tree, Mapping)
-    return tree
-
-
-def value_at(values: Plain, path: str) -> Plain:
-    """Return the value at a dotted path, None where there is none."""
-    for key in path.split("."):
-        if isinstance(values, list):
-            values = values[int(key)] if key.isdecimal() and int(key) < len(values) else None
-        else:
-            values = values.get(key) if isinstance(values, dict) else None
-    return values
-
-
-def _is_written(tree: Mapping, path: str) -> bool:
-    node = find(tree, path)
-    return node is not None and node.origin.kind != "default"
-
-
-def _put(values: dict[str, Plain], path: str, value: Plain) -> None:
-    *parents, name = path.split(".")
-    section: Plain = values
-    for key in parents:
-        if isinstance(section, list):
-            section = section[int(key)]
-        elif isinstance(section, dict):
-            section = section.get(key)
-    if isinstance(section, dict):
-        section[name] = value
-    elif isinstance(section, list):
-        section[int(name)] = value
-
-
-__all__ = ["Resolved", "as_tree", "load_static", "resolve", "resolve_flags", "value_at"]

@@ -21,7 +21,7 @@ from burnish.config.layer import (
 )
 from burnish.config.layers import FrozenLayer
 from burnish.config.origin import Origin
-from burnish.config.resolve import AUTO, Resolved
+from burnish.config.resolved import AUTO, Resolved
 from burnish.config.sources.files import read_snapshot as read_tree
 from burnish.config.sources.flags import split_flags
 from burnish.config.sources.yaml import resolve_plain

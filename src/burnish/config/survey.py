@@ -12,7 +12,8 @@ from typing import Literal, TypeAlias
 
 from burnish.config.fields import shown_path
 from burnish.config.layer import leaves
-from burnish.config.sources.files import SUFFIXES, FileLayer, PythonFile, Source, read_files
+from burnish.config.sources.files import SUFFIXES, FileLayer, Source, read_files
+from burnish.config.sources.python import PythonFile
 from burnish.core.errors import ConfigError, Problem
 
 Role: TypeAlias = Literal["experiment", "parent", "default"]

@@ -9,7 +9,8 @@ from random import SystemRandom
 
 from burnish.config.layer import Layer, Plain, nested, plain
 from burnish.config.sources.files import FileLayer, read_files
-from burnish.config.sweep import Sweep, Variant, combine, expand, parse_sweep, run_tables, size, sweep_flags
+from burnish.config.sweep import Sweep, Variant, combine, expand, size
+from burnish.config.sweep_reader import parse_sweep, run_tables, sweep_flags
 from burnish.core.errors import ConfigError, Problem
 from burnish.core.ids import run_token
 from burnish.core.paths import Project, RunPaths

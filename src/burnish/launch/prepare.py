@@ -87,7 +87,8 @@ def prepare_run(
     masker = plan.resolved.masker if plan.resolved is not None else Masker.from_environment(environ)
     machine = machine or read_machine()
     now = time.time()
-    paths = create_run_directory(project.make(), plan.name_parts, now, environ)
+    name_parts = [masker.text(part) for part in plan.name_parts]
+    paths = create_run_directory(project.make(), name_parts, now, environ)
     lock = FileLock.try_acquire(paths.lock)
     assert lock is not None, "nobody else can know of a directory that was made a moment ago"
     resolved = plan.resolved
@@ -99,7 +100,7 @@ def prepare_run(
         "experiment": plan.experiment,
         "debug": plan.debug,
         "group": plan.group,
-        "sweep": dict(plan.sweep),
+        "sweep": masker.tree(plan.sweep),
         "replays": plan.replays,
         "tags": list(plan.tags),
         "typed": masker.command(sys.argv),

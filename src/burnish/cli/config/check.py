@@ -13,7 +13,8 @@ import click
 from burnish.cli import _console
 from burnish.config.layer import Layer
 from burnish.config.report import FileReport, later_runs, report_on
-from burnish.config.resolve import Resolved, resolve
+from burnish.config.resolve import resolve
+from burnish.config.resolved import Resolved
 from burnish.config.sources.files import SUFFIXES
 from burnish.config.sources.flags import is_flag
 from burnish.config.survey import pick, survey

@@ -13,6 +13,7 @@ from burnish.config.layer import Layer, Mapping, Node, Scalar, empty, nested
 from burnish.config.layer import Sequence as ListNode
 from burnish.config.merge import element_key, merge
 from burnish.config.origin import Origin
+from burnish.config.sources.python import PythonFile, parents_of
 from burnish.config.sources.yaml import parse_yaml
 from burnish.core.errors import ConfigError, Problem
 from burnish.core.nearest import nearest
@@ -33,14 +34,6 @@ class FileLayer(NamedTuple):
     path: Path
     layer: Layer
     sweep: Mapping
-
-
-class PythonFile(NamedTuple):
-    """A Python file that makes a layer when it is executed; until then, its source."""
-
-    path: Path
-    name: str
-    source: str
 
 
 Source: TypeAlias = FileLayer | PythonFile
@@ -141,8 +134,6 @@ def _with_parents(
         raise ConfigError([Problem("more than 50 files extend each other", str(wanted_by))])
     content = _content(file, shown, wanted_by)
     if file.suffix == ".py":
-        from burnish.config.sources.python import parents_of
-
         python = PythonFile(here, shown, _text(content, shown))
         source: Source = python
         parents: Node = parents_of(python)
