@@ -185,3 +185,57 @@ LINE_OF_MAX_STEPS = (
     + 1
 )
 DATA = {"name": "reasoning-gym", "family": "spell_backward"}
+
+
+def test_a_flag_on_a_swept_key_is_refused(burnish):
+    done = burnish("run", burnish.toy(), "--seed", "3", "--sweep", "seed=0,1")
+    assert done.returncode == 2
+    assert "error: seed is swept, and set by a flag too (flag --seed)\nhint: --sweep seed=3" in done.stderr
+
+
+def test_one_run_id_for_a_whole_sweep_is_refused_before_the_first_run(burnish):
+    burnish.environ["LLM_RUN_ID"] = "mine"
+    done = burnish("run", burnish.toy(), "--sweep", "seed=0,1")
+    assert done.returncode == 2
+    assert "error: LLM_RUN_ID names one run, and the sweep has 2\nhint: unset LLM_RUN_ID" in done.stderr
+    assert burnish.records() == []
+
+
+def test_a_swept_credential_is_neither_printed_nor_recorded(burnish):
+    burnish.write(
+        "exp.py",
+        "from toy import Toy, ToyConfig\nclass C(ToyConfig):\n    api_key: str = ''\nclass E(Toy):\n    Config = C\n",
+    )
+    burnish.toy()
+    burnish.write("e.yaml", "experiment: exp:E\nmax_steps: 1\n")
+    done = burnish("run", "e.yaml", "--sweep", "api_key=plantedsecret1,plantedsecret2", "--json")
+    assert done.returncode == 0, done.stderr
+    assert "plantedsecret" not in done.stdout + done.stderr
+    for path in burnish.runs.rglob("*"):
+        if path.is_file():
+            assert b"plantedsecret" not in path.read_bytes(), path
+
+
+@pytest.mark.parametrize("words", [["--sweep", "--quiet"], ["--from"]])
+def test_an_option_without_its_value_takes_no_other(burnish, words):
+    done = burnish("run", burnish.toy(), *words)
+    assert done.returncode == 2
+    assert f"error: {words[0]} wants a value" in done.stderr
+
+
+def test_a_dry_run_of_a_command_starts_nothing(burnish):
+    done = burnish("run", "--dry-run", "--", "touch", "started")
+    assert done.returncode == 2
+    assert not (burnish.root / "started").exists()
+
+
+def test_an_experiment_named_without_its_folder_is_told(burnish):
+    burnish.toy()
+    for words in (["run", "toy"], ["config", "show", "toy"]):
+        assert burnish(*words).stderr.endswith("hint: did you mean experiments/toy.yaml?\n")
+
+
+def test_what_a_python_layer_prints_is_no_result(burnish):
+    burnish.toy(extends="computed.py")
+    burnish.write("experiments/computed.py", "def configure(config):\n    print('hello')\n    return {'seed': 3}\n")
+    assert burnish.json("config", "show", "experiments/toy.yaml")["values"]["seed"] == 3

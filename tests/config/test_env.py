@@ -34,7 +34,7 @@ def test_text_reads_like_that_of_a_flag(text, value):
 
 
 def test_every_bad_variable_is_told(told):
-    environ = {"LLM_A__B": "[1", "LLM_A__C": "2", "LLM_A__D": "{x"}
+    environ = {"LLM_A__B": "[1", "LLM_A__C": "2", "LLM_A__D": "{x: 1"}
     assert [origin for _, origin, _ in told(lambda: env_layers(environ))] == ["env LLM_A__B", "env LLM_A__D"]
 
 

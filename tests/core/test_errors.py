@@ -10,7 +10,7 @@ def test_message_ends_in_its_origin():
 
 def test_config_error_says_every_problem_and_leads_with_the_first():
     error = ConfigError([Problem("one", "f:1", "do this"), Problem("two")])
-    assert str(error) == "one (f:1)\ntwo"
+    assert str(error) == "one (f:1)\n  hint: do this\ntwo"
     assert (error.message, error.origin, error.hint) == ("one", "f:1", "do this")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,12 +22,24 @@ def settings_of_file(file: Path) -> list[Setting]:
         ConfigError: The file cannot be read, or names no experiment.
     """
     from burnish.config.describe import settings_of
-    from burnish.config.resolve import experiment_class, load_static
+    from burnish.config.resolve import static_experiment
     from burnish.core.paths import find_project
     from burnish.experiment.registry import config_of
 
-    tree = load_static(file)
-    return settings_of(experiment_class(tree, config_of), tree, config_of, find_project().env_prefix)
+    project = find_project()
+    schema, tree = static_experiment(file, project, config_of)
+    return settings_of(schema, tree, config_of, project.env_prefix)
+
+
+def experiment_called(word: str) -> Path | None:
+    """Return the file in `experiments/` that has a name, None where there is none."""
+    from burnish.config.sources.files import SUFFIXES
+    from burnish.core.paths import find_project
+
+    root = find_project().root
+    found = [root / "experiments" / f"{word}{suffix}" for suffix in SUFFIXES if "/" not in word]
+    file = next((path for path in found if path.is_file()), None)
+    return Path(os.path.relpath(file)) if file is not None else None
 
 
 def format_settings(settings: list[Setting], formatter: click.HelpFormatter) -> None:
@@ -65,6 +78,8 @@ def _about(setting: Setting) -> str:
 def _shown(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list | dict):
+        return json.dumps(value)
     return str(value) if value != "" else "empty"
 
 

@@ -13,6 +13,7 @@ from burnish.cli import _console
 from burnish.cli._display import Show, supervise_shown
 from burnish.config.snapshot import dump_yaml
 from burnish.config.sweep import MAX_VARIANTS, Sweep, size
+from burnish.core.environment import wanted_run_id
 from burnish.core.errors import UsageError
 from burnish.core.paths import Project, RunPaths
 from burnish.core.secrets import Masker
@@ -35,9 +36,12 @@ def run_sweep(
     dry_run: bool,
 ) -> int:
     """Run a sweep; return 0 where every run finished, else what the first that did not exited with."""
-    if size(sweep) <= MAX_VARIANTS:
-        _console.err(f"checking {size(sweep)} configs")
+    if (count := size(sweep)) <= MAX_VARIANTS:
+        _console.err(f"checking {count} config{'s' if count != 1 else ''}")
     plan = plan_sweep(sweep, source, flags, project, os.environ)
+    if len(plan.runs) > 1 and wanted_run_id(os.environ, project.env_prefix):
+        name = f"{project.env_prefix}RUN_ID"
+        raise UsageError(f"{name} names one run, and the sweep has {len(plan.runs)}", hint=f"unset {name}")
     _tell(plan)
     if dry_run:
         if show.as_json:

@@ -10,6 +10,7 @@ import click
 
 from burnish.cli import _console
 from burnish.cli._display import Show, supervise_shown
+from burnish.cli._settings import experiment_called
 from burnish.core.environment import is_debug
 from burnish.core.errors import UsageError
 from burnish.core.paths import Project, RunPaths, find_project
@@ -41,8 +42,9 @@ class _RunCommand(click.Command):
         while left:
             word = left.pop(0)
             if word in _TAKE_A_VALUE:
-                own += [word, *left[:1]]
-                left = left[1:]
+                if not left or left[0].startswith("-"):
+                    raise UsageError(f"{word} wants a value", hint="see burnish run --help")
+                own += [word, left.pop(0)]
             else:
                 (own if word in _SWITCHES or word.startswith(tuple(f"{n}=" for n in _TAKE_A_VALUE)) else words).append(
                     word
@@ -53,6 +55,7 @@ class _RunCommand(click.Command):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write what the experiment can be told, where the words name one."""
         file = _named_file(ctx.meta.get("words", []))
+        formatter.write_paragraph()
         if file is None:
             with formatter.indentation():
                 formatter.write_text("What an experiment can be told: burnish run EXPERIMENT.yaml --help")
@@ -131,8 +134,8 @@ def command(
 
         return _supervise(prepare_resume(resume, project), show)
     if argv is not None:
-        if replay or grid or zips:
-            raise UsageError("a command has no config to sweep or run again: --from, --sweep and --zip take a file")
+        if replay or grid or zips or dry_run:
+            raise UsageError("--from, --sweep, --zip and --dry-run take an experiment file; a command has no config")
         return _run_command(project, words, argv, show, debug=debug)
     source, flags = _source(words, replay, project)
     from burnish.experiment.sweep import read_sweep
@@ -140,7 +143,8 @@ def command(
     sweep = read_sweep(source, grid, zips)
     if sweep is not None:
         if debug:
-            raise UsageError("a sweep cannot be debugged", hint="leave out --debug, or --sweep")
+            asked = "--debug" if ctx.params["debug"] else f"{project.env_prefix}DEBUG_MODE"
+            raise UsageError("a sweep cannot be debugged", hint=f"leave out {asked}, or the sweep")
         from burnish.cli._sweep import run_sweep
 
         return run_sweep(sweep, source, flags, project, show, yes=yes, dry_run=dry_run)
@@ -159,11 +163,16 @@ def _source(words: list[str], replay: str | None, project: Project) -> tuple[Pat
 def _run_experiment(
     project: Project, source: Path | RunPaths, flags: list[str], show: Show, *, debug: bool, dry_run: bool
 ) -> int:
+    from burnish.core.hardware import read_machine
     from burnish.experiment.submit import prepare_experiment, resolve_experiment
 
     if dry_run:
-        resolved = resolve_experiment(source, flags, project, os.environ)
+        resolved = resolve_experiment(source, flags, project, os.environ).on_machine(read_machine(), os.environ)
+        for warning in resolved.warnings:
+            _console.warn(warning)
         _console.err(f"1 run, {len(resolved.origins)} values, nothing wrong; nothing was started")
+        if show.as_json:
+            _console.out_json({"sweep": None, "runs": [{}]})
         return 0
     prepared = prepare_experiment(source, flags, project, os.environ, one_step=debug)
     return _in_foreground(prepared) if debug else _supervise(prepared, show)
@@ -218,6 +227,8 @@ def _split(words: list[str]) -> tuple[Path, list[str]]:
     if number is not None:
         return Path(words[number]), words[:number] + words[number + 1 :]
     if words and not words[0].startswith("-"):
+        if (near := experiment_called(words[0])) is not None:
+            raise UsageError(f"{words[0]!r} is no experiment file", hint=f"did you mean {near}?")
         raise UsageError(
             f"{words[0]!r} is no experiment file", hint=f"to run a command: burnish run -- {' '.join(words)}"
         )

@@ -43,6 +43,8 @@ def _show(paths: RunPaths, record: RunRecord, checkpoints: list[dict[str, object
     if record.get("reason"):
         _console.out(f"  {record['reason']}")
     _console.out(f"  folder       {paths.root}")
+    if record.get("group"):
+        _console.out(f"  group        {record['group']}")
     for line in _attempts(record):
         _console.out(f"  {line}")
     for line in _lineage(record):

@@ -195,6 +195,13 @@ class _Problems:
         # A rule says itself what it is about, which nobody need have written.
         path = _path(found["loc"]) if kind == "rule" else _known_part(self.tree, found["loc"])
         if kind == "extra_forbidden":
+            keys = _known_keys(self.tree, found["loc"])
+            if "." in keys[-1]:
+                section = find(self.tree, ".".join(keys[:-1]))
+                origin = section.keys.get(keys[-1]) if isinstance(section, Mapping) else None
+                hint = "inside a section a key with dots is no path: nest it, or write the whole path at the file's top"
+                yield Problem(f"unknown key {path!r}", str(origin or ""), hint)
+                return
             for unknown in _unknown(self.tree, path):
                 yield self.unknown(unknown)
         elif kind == "missing":

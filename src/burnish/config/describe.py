@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Len, Lt, MaxLen, MinLen
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from burnish.config.fields import Field, Lookup, fields_of
 from burnish.config.fit import default_tree
@@ -49,12 +49,18 @@ class Setting:
 
 def settings_of(schema: type[BaseModel], tree: Mapping | None, lookup: Lookup, prefix: str) -> list[Setting]:
     """Return what can be set, required values first within their section, sections in the order of the classes."""
-    found = [_setting(path, field, prefix) for path, field in fields_of(schema, tree, lookup) if field.holds is None]
+    every = list(fields_of(schema, tree, lookup))
+    named = {f"{path}.name": field.default.name for path, field in every if _names_a_component(field)}
+    found = [_setting(path, field, prefix, named.get(path)) for path, field in every if field.holds is None]
     sections = list(dict.fromkeys(setting.section for setting in found))
     return sorted(found, key=lambda setting: (sections.index(setting.section), not setting.is_required))
 
 
-def _setting(path: str, field: Field, prefix: str) -> Setting:
+def _names_a_component(field: Field) -> bool:
+    return field.holds is not None and not field.info.is_required() and hasattr(field.default, "name")
+
+
+def _setting(path: str, field: Field, prefix: str, name: str | None) -> Setting:
     default = default_tree(field)
     return Setting(
         path,
@@ -62,8 +68,8 @@ def _setting(path: str, field: Field, prefix: str) -> Setting:
         " or ".join(dict.fromkeys(_kind(kind) for kind in field.kinds)),
         field.unit,
         ", ".join(_allowed(field)),
-        field.info.is_required(),
-        plain(default) if default is not None else None,
+        field.info.is_required() and name is None,
+        name if name is not None else plain(default) if default is not None else None,
         env_name(path, prefix),
         field.info.description or "",
     )
@@ -72,7 +78,7 @@ def _setting(path: str, field: Field, prefix: str) -> Setting:
 def _kind(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return "|".join(str(value).lower() if isinstance(value, bool) else str(value) for value in get_args(kind))
-    names = {int: "int", float: "float", bool: "bool", str: "text", type(None): "null"}
+    names = {int: "int", float: "float", bool: "bool", str: "text", SecretStr: "text", type(None): "null"}
     if kind in names:
         return names[kind]
     outer = get_origin(kind) or kind

@@ -87,7 +87,8 @@ def _field(found: Field, value: Any, values: dict[str, Plain], written: Node | N
 def _plain(value: Any, inside: Plain, written: Node | None, path: str, found: Field, frozen: Frozen) -> None:
     """Note the origins inside a list or mapping, whose elements may be sections of their own."""
     if isinstance(value, BaseModel) and isinstance(inside, dict):
-        _model(value, inside, written, f"{path}.", frozen)
+        is_component = found.elements is not None and found.elements.category != ""
+        _model(value, inside, written, f"{path}.", frozen, found if is_component else None)
     elif isinstance(inside, dict) and inside:
         below = written.items if isinstance(written, Mapping) else {}
         for key, item in inside.items():

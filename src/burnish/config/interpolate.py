@@ -308,7 +308,7 @@ class _Resolver:
             value = evaluate(expression.strip(), read)
         except ExpressionError as error:
             self._fail(f"${{={expression}}}: {error}", node)
-        return Scalar(value, node.origin)
+        return Scalar(value, node.origin, None if isinstance(value, bool) else str(value))
 
     def _data(self, name: str, node: Scalar) -> Scalar:
         if self._ask.find_data is None:

@@ -77,7 +77,7 @@ def compose_layers(
         ConfigError: A file cannot be read: what the schema would miss may well stand in it.
     """
     prefix = project.env_prefix
-    sources, unread = _sources(file, project, problems, only_file=schema is not None)
+    sources, unread = read_sources(file, project, problems, only_file=schema is not None)
     is_frozen = isinstance(file, FrozenLayer)
     variables = [] if is_frozen else env_layers(environ, prefix, problems)
     if unread:
@@ -134,8 +134,8 @@ def merged(layers: Sequence[Layer], problems: list[Problem], *, is_frozen: bool 
     return tree
 
 
-def _sources(
-    file: Path | FrozenLayer, project: Project, problems: list[Problem], *, only_file: bool
+def read_sources(
+    file: Path | FrozenLayer, project: Project, problems: list[Problem], *, only_file: bool = False
 ) -> tuple[list[Source], bool]:
     """Return the files, lowest first, and whether one could not be read."""
     if isinstance(file, FrozenLayer):

@@ -12,6 +12,7 @@ All three functions are optional. Only these files execute; a static look never 
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ from burnish.config.layer import Layer, Mapping, Node, Scalar, Sequence, leaves,
 from burnish.config.merge import merge
 from burnish.config.origin import Origin
 from burnish.config.sources.flags import is_text
-from burnish.config.sources.python import PythonFile, literal, parsed, places_of, words_of
+from burnish.config.sources.python import Place, PythonFile, literal, parsed, places_of, words_of
 from burnish.core.errors import ConfigError, Problem
 from burnish.core.hardware import Machine
 from burnish.core.nearest import nearest_path
@@ -117,7 +118,7 @@ class PythonLayer:
         odd = sorted(given.symmetric_difference(self.machine))
         if odd:
             what = "names it and on_machine does not give it" if odd[0] in self.machine else "does not name it"
-            raise ConfigError([Problem(f"{odd[0]}: MACHINE {what}", str(places[""]))])
+            raise ConfigError([Problem(f"{odd[0]}: MACHINE {what}", str(places[""].origin))])
         return tree
 
     def check(self, below: Below, section: Node) -> list[tuple[str, str]]:
@@ -132,7 +133,7 @@ class PythonLayer:
             return found
         for item in _call(self.file, lambda: list(self.functions["check"](view) or ())):
             if not (isinstance(item, tuple) and len(item) == 2 and all(isinstance(part, str) for part in item)):
-                where = str(places_of(self.file, "check")[""])
+                where = str(places_of(self.file, "check")[""].origin)
                 raise ConfigError([Problem(f"check yields pairs of a path and a message, not {item!r}", where)])
             found.append(item)
         return found
@@ -200,7 +201,8 @@ def _machine_keys(file: PythonFile, functions: dict[str, Any]) -> dict[str, Orig
 def _call(file: PythonFile, function: Callable[..., Any], *arguments: object) -> Any:
     """Call what a user wrote; what it raises becomes a mistake at the line of the file that raised it."""
     try:
-        return function(*arguments)
+        with contextlib.redirect_stdout(sys.stderr):  # stdout is the command's result
+            return function(*arguments)
     except ConfigError:
         raise
     except (Exception, SystemExit) as error:
@@ -210,11 +212,12 @@ def _call(file: PythonFile, function: Callable[..., Any], *arguments: object) ->
         raise ConfigError([Problem(f"{type(error).__name__}: {text}", f"{file.name}{line}")]) from error
 
 
-def _returned(file: PythonFile, function: str, value: object, places: dict[str, Origin], note: str) -> Mapping:
+def _returned(file: PythonFile, function: str, value: object, places: dict[str, Place], note: str) -> Mapping:
     problems: list[Problem] = []
 
     def convert(item: object, path: str, origin: Origin, depth: int) -> Node:
-        origin = places.get(path, origin)
+        place = places.get(path, Place(origin))
+        origin = place.origin
         if depth > _DEEPEST:
             problems.append(Problem(f"nested deeper than {_DEEPEST} levels", str(origin)))
         elif isinstance(item, MappingABC):
@@ -225,14 +228,14 @@ def _returned(file: PythonFile, function: str, value: object, places: dict[str, 
         else:
             known, leaf = _scalar(item)
             if known:
-                return Scalar(leaf, origin.with_note(note) if note else origin, None)
+                return Scalar(leaf, origin.with_note(note) if note and not place.is_constant else origin, None)
             what = f"{function} returned {path or 'a value'} of type {type(item).__name__}"
             problems.append(Problem(what, str(origin), "a layer holds numbers, text, lists and sections"))
         return Scalar(None, origin)
 
-    tree = convert({} if value is None else value, "", places[""], 0)
+    tree = convert({} if value is None else value, "", places[""].origin, 0)
     if not isinstance(tree, Mapping) and not problems:
-        problems.append(Problem(f"{function} returned no section, but {type(value).__name__}", str(places[""])))
+        problems.append(Problem(f"{function} returned no section, but {type(value).__name__}", str(places[""].origin)))
     if problems:
         raise ConfigError(problems)
     assert isinstance(tree, Mapping)

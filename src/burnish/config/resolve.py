@@ -17,12 +17,21 @@ from burnish.config.fit import default_at, fit
 from burnish.config.freeze import freeze
 from burnish.config.interpolate import FindRun, References, RunReference, interpolate
 from burnish.config.layer import Layer, Mapping, Scalar, find
-from burnish.config.layers import Composition, FrozenLayer, assembled, compose_layers, flag_aliases, name_layer
+from burnish.config.layers import (
+    Composition,
+    FrozenLayer,
+    assembled,
+    compose_layers,
+    flag_aliases,
+    merged,
+    name_layer,
+    read_sources,
+)
 from burnish.config.origin import Origin
 from burnish.config.resolved import AUTO, Resolved, Undecided, as_tree, masked, masker_of
 from burnish.config.schema import Config
 from burnish.config.sources.env import PREFIX
-from burnish.config.sources.files import read_files, static_tree
+from burnish.config.sources.files import FileLayer, read_files, static_tree
 from burnish.config.sources.flags import flag_layers
 from burnish.core.environment import find_data
 from burnish.core.errors import ComponentError, ConfigError, Problem
@@ -124,6 +133,22 @@ def _pending(python: Sequence[PythonLayer], tree: Mapping) -> dict[str, PythonLa
             if isinstance(node, Scalar) and node.value == AUTO and node.origin.source == layer.file.name:
                 found[path] = layer
     return found
+
+
+def static_experiment(file: Path, project: Project, lookup: Lookup) -> tuple[type[Config], Mapping]:
+    """Return the config class that a file names and its tree in that class's terms; nothing is executed.
+
+    Raises:
+        ConfigError: A file cannot be read, or none names an experiment.
+    """
+    problems: list[Problem] = []
+    sources, unread = read_sources(file, project, problems)
+    if unread:
+        raise ConfigError(problems)
+    layers = [source.layer for source in sources if isinstance(source, FileLayer)]
+    tree = replace(merged(layers, problems), origin=Origin("file", shown_path(file)))
+    schema = experiment_class(tree, lookup)
+    return schema, fit(schema, assembled(schema, layers, lookup, problems)[0], lookup).tree
 
 
 def experiment_class(tree: Mapping, lookup: Lookup) -> type[Config]:

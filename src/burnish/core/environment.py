@@ -32,6 +32,8 @@ def tier_of(name: str, prefix: str) -> Tier | None:
     """
     if name in (f"{prefix}DATA_ROOT", f"{prefix}CHECKPOINT_DIR") or re.match(_PROJECT, name):
         return "project"
+    if name == "BURNISH_SECRET_VALUES":  # config values on their way to the training process
+        return None
     if name.startswith(prefix):
         return "experiment"
     return "system" if re.match(_SYSTEM, name) else None

@@ -76,7 +76,7 @@ class ConfigError(UsageError):
         self.problems = tuple(problems)
 
     def __str__(self) -> str:
-        return "\n".join(str(problem) for problem in self.problems)
+        return "\n".join(f"{p}\n  hint: {p.hint}" if p.hint else str(p) for p in self.problems)
 
     def to_json(self) -> dict[str, object]:
         """Return the first problem in the common shape, and all of them under `problems`."""

@@ -75,7 +75,7 @@ class Masker:
             return {str(k): self.tree(v, f"{name}.{k}" if name else str(k), secret) for k, v in value.items()}
         if isinstance(value, list | tuple):
             return [self.tree(item, f"{name}.{number}", secret) for number, item in enumerate(value)]
-        if value is not None and (is_secret_name(name) or name in secret):
+        if value not in (None, "") and (is_secret_name(name) or name in secret):
             return MASK
         return value if value is None or isinstance(value, bool | int | float) else self.text(str(value))
 

@@ -91,7 +91,7 @@ def _left(run: Run, leave: SystemExit) -> int:
 def _failed(run: Run, stage: str, error: BaseException, masker: Masker) -> int:
     if isinstance(error, BurnishError):
         print(f"error: {masker.text(str(error))}", file=sys.stderr)
-        if error.hint:
+        if error.hint and not isinstance(error, ConfigError):  # which holds the hint of each of its problems
             print(f"hint: {error.hint}", file=sys.stderr)
     else:
         print(masker.text("".join(traceback.format_exception(error))), file=sys.stderr, end="")

@@ -9,6 +9,7 @@ from random import SystemRandom
 
 from burnish.config.layer import Layer, Plain, nested, plain
 from burnish.config.sources.files import FileLayer, read_files
+from burnish.config.sources.flags import split_flags
 from burnish.config.sweep import Sweep, Variant, combine, expand, size
 from burnish.config.sweep_reader import parse_sweep, run_tables, sweep_flags
 from burnish.core.errors import ConfigError, Problem
@@ -77,7 +78,14 @@ def plan_sweep(
         ConfigError: Every mistake of every variant, each once.
     """
     runs = tuple(_planned(number, variant) for number, variant in enumerate(expand(sweep), 1))
-    problems: dict[Problem, None] = {}
+    swept = {path for planned in runs for path in planned.values}
+    problems: dict[Problem, None] = {
+        Problem(
+            f"{flag.path} is swept, and set by a flag too", f"flag {flag.name}", f"--sweep {flag.path}={flag.text}"
+        ): None
+        for flag in split_flags(flags, {}, [])
+        if flag.path in swept
+    }
     for planned in runs:
         try:
             resolve_experiment(source, flags, project, environ, above=planned.layers)

@@ -14,7 +14,7 @@ from burnish.config.layer import Plain
 from burnish.config.snapshot import write_snapshot
 from burnish.core.files import FileLock, write_atomic
 from burnish.core.hardware import Machine, read_machine
-from burnish.core.paths import Project, RunPaths
+from burnish.core.paths import Project, RunPaths, find_project
 from burnish.core.secrets import Masker
 from burnish.core.shape import words
 from burnish.isolate.git import read_code_state
@@ -117,7 +117,8 @@ def prepare_run(
     }
     write_first_record(paths, record)
     secrets = write_snapshot(resolved, paths) if resolved is not None else {}
-    warnings = _write_card(paths, plan, project.root, {**config, "lineage": lineage}, record, machine, environ, masker)
+    told_of = {**config, "lineage": lineage}
+    warnings = _write_card(paths, plan, project, told_of, record, machine, environ, masker)
     told = resolved.warnings if resolved is not None else ()
     return PreparedRun(paths, plan.command, lock, secrets, (*told, *warnings))
 
@@ -127,20 +128,21 @@ def describe_kept_run(paths: RunPaths) -> None:
     record = read_record(paths)
     plan = RunPlan("", (), words(record, "command"), RetryPolicy())
     masker = Masker.from_environment(os.environ)
-    _write_card(paths, plan, Path(str(record.get("project"))), {}, record, read_machine(), os.environ, masker)
+    project = find_project(Path(str(record.get("project"))))
+    _write_card(paths, plan, project, {}, record, read_machine(), os.environ, masker)
 
 
 def _write_card(
     paths: RunPaths,
     plan: RunPlan,
-    root: Path,
+    project: Project,
     config: Mapping[str, object],
     record: Mapping[str, object],
     machine: Machine,
     environ: Mapping[str, str],
     masker: Masker,
 ) -> tuple[str, ...]:
-    code = read_code_state(root)
+    code = read_code_state(project.root)
     card = collect_card(
         machine=machine,
         command=plan.command,
@@ -148,6 +150,7 @@ def _write_card(
         config=config,
         environ=environ,
         masker=masker,
+        prefix=project.env_prefix,
     )
     write_card(paths, card, {**record, "name": paths.name})
     if code is None:

@@ -18,18 +18,14 @@ from uuid import uuid4
 import psutil
 
 from burnish.core.clock import duration, iso
+from burnish.core.environment import tier_of
 from burnish.core.files import read_json, write_atomic, write_json
 from burnish.core.hardware import Machine
 from burnish.core.paths import RunPaths
 from burnish.core.secrets import Masker, is_secret_name
 from burnish.core.shape import items, section, words
 
-_ENVIRONMENT = (
-    "CUDA_VISIBLE_DEVICES", "CUDA_HOME", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
-    "PYTHONHASHSEED", "PYTORCH_CUDA_ALLOC_CONF", "TOKENIZERS_PARALLELISM", "HF_HOME", "HF_HUB_OFFLINE",
-    "RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "SLURM_JOB_ID", "VIRTUAL_ENV", "CONDA_PREFIX",
-)  # fmt: skip
-_ENVIRONMENT_PREFIXES = ("NCCL_", "LLM_", "BURNISH_", "TORCH_")
+_ENVIRONMENT = ("LD_LIBRARY_PATH", "VIRTUAL_ENV", "CONDA_PREFIX")
 
 
 def collect_card(
@@ -40,6 +36,7 @@ def collect_card(
     config: Mapping[str, object],
     environ: Mapping[str, str],
     masker: Masker,
+    prefix: str,
 ) -> dict[str, object]:
     """Return the card as it stands when a run starts.
 
@@ -50,6 +47,7 @@ def collect_card(
         config: Hashes of the config, and the runs that it refers to.
         environ: The environment of the training process; only known harmless names are kept.
         masker: Hides credentials.
+        prefix: What variables of the experiment tier begin with.
     """
     memory = psutil.virtual_memory()
     return {
@@ -72,7 +70,7 @@ def collect_card(
         "config": dict(config),
         "command": masker.command(command),
         "directory": str(Path.cwd()),
-        "environment": _environment(environ, masker),
+        "environment": _environment(environ, masker, prefix),
         "reported": {},
     }
 
@@ -195,11 +193,11 @@ def _packages() -> dict[str, str]:
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 
-def _environment(environ: Mapping[str, str], masker: Masker) -> dict[str, str]:
+def _environment(environ: Mapping[str, str], masker: Masker, prefix: str) -> dict[str, str]:
     kept = {
         name: value
         for name, value in environ.items()
-        if (name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES)) and not is_secret_name(name)
+        if (name in _ENVIRONMENT or tier_of(name, prefix) is not None) and not is_secret_name(name)
     }
     return {name: masker.text(value) for name, value in sorted(kept.items())}
 

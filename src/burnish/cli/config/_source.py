@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from burnish.cli import _console
+from burnish.cli._settings import experiment_called
 from burnish.config.snapshot import Snapshot, read_snapshot, take_snapshot
 from burnish.config.sources.files import SUFFIXES
 from burnish.core.errors import RunError, UsageError
@@ -25,7 +27,9 @@ def find_source(word: str, project: Project) -> Path | RunPaths:
     try:
         return find_run(project.runs, word)
     except RunError as error:
-        raise UsageError(f"{word!r} is neither a config file nor a run", hint=error.hint) from error
+        near = experiment_called(word)
+        hint = f"did you mean {near}?" if near is not None else error.hint
+        raise UsageError(f"{word!r} is neither a config file nor a run", hint=hint) from error
 
 
 def snapshot_of(source: Path | RunPaths, flags: Sequence[str], project: Project) -> Snapshot:
@@ -42,5 +46,7 @@ def snapshot_of(source: Path | RunPaths, flags: Sequence[str], project: Project)
     from burnish.core.hardware import read_machine
     from burnish.experiment.submit import resolve_experiment
 
-    resolved = resolve_experiment(source, flags, project, os.environ)
-    return take_snapshot(resolved.on_machine(read_machine(), os.environ))
+    resolved = resolve_experiment(source, flags, project, os.environ).on_machine(read_machine(), os.environ)
+    for warning in resolved.warnings:
+        _console.warn(warning)
+    return take_snapshot(resolved)

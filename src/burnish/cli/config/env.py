@@ -10,7 +10,7 @@ import click
 
 from burnish.cli import _console
 from burnish.config.fields import fields_of
-from burnish.config.resolve import experiment_class, load_static
+from burnish.config.resolve import static_experiment
 from burnish.config.variables import Variable, variables
 from burnish.core.environment import data_root
 from burnish.core.errors import ConfigError, Problem, UsageError
@@ -55,8 +55,7 @@ def _check(file: Path, project: Project) -> tuple[Container[str], int]:
         of_variables = [problem for problem in error.problems if problem.origin.startswith("env ")]
         if of_variables:
             raise ConfigError([Problem(mask(p.message), p.origin, mask(p.hint)) for p in of_variables]) from error
-        tree = load_static(file)
-        kind = experiment_class(tree, config_of)
+        kind, tree = static_experiment(file, project, config_of)
         return {path for path, found in fields_of(kind, tree, config_of) if found.is_secret}, len(error.problems)
 
 

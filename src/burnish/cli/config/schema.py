@@ -11,7 +11,7 @@ import click
 from burnish.cli import _console
 from burnish.config.json_schema import Schema, config_schema
 from burnish.config.layer import Scalar
-from burnish.config.resolve import experiment_class, load_static
+from burnish.config.resolve import static_experiment
 from burnish.config.sources.files import SUFFIXES
 from burnish.core.files import make_folder, write_atomic
 from burnish.core.paths import find_project
@@ -53,8 +53,7 @@ def schema_of(what: str | None, file: Path | None) -> Schema:
     from burnish.experiment.registry import config_of, names
 
     if file is not None:
-        tree = load_static(file)
-        experiment_class(tree, config_of)
+        _, tree = static_experiment(file, find_project(), config_of)
         named = tree.items["experiment"]
         assert isinstance(named, Scalar)
         return config_schema([str(named.value)], config_of, names)

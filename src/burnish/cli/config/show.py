@@ -11,7 +11,8 @@ from burnish.cli import _console
 from burnish.cli.config._source import find_source, snapshot_of
 from burnish.config.layer import Plain, leaves, plain
 from burnish.config.snapshot import Snapshot, dump_yaml, flat
-from burnish.config.sources.files import SUFFIXES
+from burnish.config.sources.files import SUFFIXES, read_files, static_tree
+from burnish.config.sources.python import PythonFile
 from burnish.core.errors import UsageError
 from burnish.core.nearest import nearest_path
 from burnish.core.paths import Project, RunPaths, find_project
@@ -53,7 +54,9 @@ def _read(words: list[str], project: Project) -> tuple[Path | RunPaths, str, lis
         return Path(named[0]), "", rest
     try:
         return find_source(named[0], project) if named else _newest(project), "", rest
-    except UsageError:
+    except UsageError as error:
+        if error.hint.startswith("did you mean"):
+            raise
         newest = _newest(project)
         _console.err(f"of the newest run, {newest.name}")
         return newest, named[0], rest
@@ -72,9 +75,11 @@ def _newest(project: Project) -> RunPaths:
 
 
 def _as_written(file: Path) -> Snapshot:
-    from burnish.config.resolve import load_static
-
-    tree = load_static(file)
+    sources = read_files(file)
+    for source in sources:
+        if isinstance(source, PythonFile):
+            _console.warn(f"{source.name} is not executed by a static look: what it computes is left out")
+    tree = static_tree(sources)
     values = Masker.from_environment(os.environ).tree(plain(tree))
     return Snapshot(values, {path: str(node.origin) for path, node in leaves(tree) if path})
 

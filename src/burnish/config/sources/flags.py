@@ -114,6 +114,8 @@ def text_value(text: str, origin: Origin) -> Node:
         raise ConfigError([Problem("a byte that is not UTF-8", str(origin))])
     if not text.strip():
         return Scalar(text, origin, text)
+    if text[0] == "{" and ":" not in text and text.strip() != "{}":  # a template such as {question}, and no section
+        return Scalar(text, origin, text)
     if _PLAIN.match(text) and len(text) < 200:  # most are one plain word, for which no parser need be set up
         return Scalar(resolve_plain(text), origin, text)
     try:

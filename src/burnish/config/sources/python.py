@@ -19,6 +19,13 @@ class PythonFile(NamedTuple):
     source: str
 
 
+class Place(NamedTuple):
+    """Where a returned value stands, and whether it is a constant there."""
+
+    origin: Origin
+    is_constant: bool = False
+
+
 def parents_of(file: PythonFile) -> Node:
     """Return what a Python file extends, without executing it.
 
@@ -69,22 +76,23 @@ def literal(file: PythonFile, name: str) -> ast.expr | None:
     return None
 
 
-def places_of(file: PythonFile, function: str) -> dict[str, Origin]:
+def places_of(file: PythonFile, function: str) -> dict[str, Place]:
     """Return where each value of a returned dict stands, as far as it is written out; `""` is the function itself."""
-    found: dict[str, Origin] = {"": Origin("file", file.name, 1)}
+    found = {"": Place(Origin("file", file.name, 1))}
     for statement in parsed(file).body:
         if isinstance(statement, ast.FunctionDef) and statement.name == function:
-            found[""] = Origin("file", file.name, statement.lineno)
+            found[""] = Place(Origin("file", file.name, statement.lineno))
             for node in ast.walk(statement):
                 if isinstance(node, ast.Return) and isinstance(node.value, ast.Dict):
                     _note_places(node.value, "", file.name, found)
     return found
 
 
-def _note_places(node: ast.Dict, prefix: str, name: str, found: dict[str, Origin]) -> None:
+def _note_places(node: ast.Dict, prefix: str, name: str, found: dict[str, Place]) -> None:
     for key, value in zip(node.keys, node.values, strict=True):
         if isinstance(key, ast.Constant) and isinstance(key.value, str):
             path = f"{prefix}{key.value}"
-            found[path] = Origin("file", name, value.lineno, value.col_offset + 1)
+            origin = Origin("file", name, value.lineno, value.col_offset + 1)
+            found[path] = Place(origin, isinstance(value, ast.Constant))
             if isinstance(value, ast.Dict):
                 _note_places(value, f"{path}.", name, found)

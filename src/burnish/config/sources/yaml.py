@@ -78,7 +78,9 @@ def parse_yaml(content: bytes | str, name: str, problems: list[Problem] | None =
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise ConfigError([Problem(f"not YAML: {error.problem or error.context}", where)]) from error
+        raise ConfigError(
+            [Problem(f"not YAML: {error.problem or error.context}", where, _hint(content, mark))]
+        ) from error
     except yaml.reader.ReaderError as error:
         where = _place(content, name, error.position)
         raise ConfigError([Problem(f"not YAML: {error.reason}", where)]) from error
@@ -94,6 +96,13 @@ def parse_yaml(content: bytes | str, name: str, problems: list[Problem] | None =
     if problems is not None:
         problems += builder.problems
     return builder.root if builder.root is not None else Mapping({}, Origin("file", name, 1, 1))
+
+
+def _hint(content: bytes | str, mark: Any) -> str:
+    """Return what to type, where the line holds a reference that YAML reads as brackets."""
+    text = content if isinstance(content, str) else content.decode("utf-8", "replace")
+    lines = text.splitlines()[mark.line : mark.line + 1] if mark is not None else []
+    return 'inside {…} and […] a reference wants quotes: "${…}"' if any("${" in line for line in lines) else ""
 
 
 def _first_line(error: Exception) -> str:
