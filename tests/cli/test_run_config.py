@@ -239,3 +239,63 @@ def test_what_a_python_layer_prints_is_no_result(burnish):
     burnish.toy(extends="computed.py")
     burnish.write("experiments/computed.py", "def configure(config):\n    print('hello')\n    return {'seed': 3}\n")
     assert burnish.json("config", "show", "experiments/toy.yaml")["values"]["seed"] == 3
+
+
+def test_a_sweep_of_a_parent_is_its_childrens_too(burnish):
+    burnish.toy(extends="swept.yaml")
+    burnish.write("experiments/swept.yaml", "sweep: {grid: {seed: [1, 2]}}\n")
+    assert len(burnish.json("run", "experiments/toy.yaml", "--dry-run")["runs"]) == 2
+
+
+def test_a_sweep_in_the_project_defaults_is_refused(burnish):
+    file = burnish.toy()
+    burnish.write("experiments/default.yaml", "sweep: {grid: {seed: [1, 2]}}\n")
+    assert "error: a sweep stands in experiment files only (experiments/default.yaml)" in burnish("run", file).stderr
+
+
+def test_a_misspelt_option_is_told_from_a_flag_of_the_config(burnish):
+    done = burnish("run", burnish.toy(), "--swep", "seed=1,2")
+    assert done.stderr == "error: no option --swep\nhint: did you mean --sweep?\n"
+    assert burnish("run", burnish.toy(), "--dry-run=true").stderr.startswith("error: --dry-run takes no value")
+
+
+def test_a_flag_that_lost_its_value_is_no_text(burnish):
+    done = burnish("run", burnish.toy(), "--name", "--seed", "3")
+    assert done.stderr == "error: name: should be a valid string, not true (flag --name)\n"
+
+
+def test_a_negated_flag_takes_no_file(burnish):
+    assert burnish("run", "--no-keep_state", burnish.toy(), "--dry-run").returncode == 0
+
+
+def test_variables_are_told_where_they_set_nothing(burnish):
+    file = burnish.toy(max_steps=1)
+    burnish.environ |= {"LLM_EXPERIMENT_NAM": "x", "LLM_SEED": "3"}
+    told = burnish("run", file, "--quiet").stderr
+    assert "warning: LLM_EXPERIMENT_NAM sets nothing; did you mean LLM_EXPERIMENT_NAME?" in told
+    assert "warning: LLM_SEED sets nothing; a top-level key is set by LLM__SEED" in told
+    (record,) = burnish.records()
+    burnish.environ["LLM__SEED"] = "77"
+    again = burnish("run", "--from", str(record["id"]), "--dry-run").stderr
+    assert "warning: LLM__SEED sets nothing: the config of a run is frozen; set it by a flag" in again
+
+
+def test_a_credential_that_was_never_given_is_not_wanted_by_a_replay(burnish):
+    burnish.toy()
+    burnish.write(
+        "exp.py",
+        "from toy import Toy, ToyConfig\nclass C(ToyConfig):\n    api_key: str = 'none-yet'\n"
+        "class E(Toy):\n    Config = C\n",
+    )
+    burnish.write("e.yaml", "experiment: exp:E\nmax_steps: 1\n")
+    assert burnish("run", "e.yaml", "--quiet").returncode == 0
+    (first,) = burnish.records()
+    assert burnish("run", "--from", str(first["id"]), "--quiet").returncode == 0
+    _, again = burnish.records()
+    assert again["config"] == first["config"]
+
+
+def test_a_selector_as_long_as_no_name_is_no_run(burnish):
+    done = burnish("run", "--from", "a" * 5000)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr

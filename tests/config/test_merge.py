@@ -2,9 +2,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from burnish.config.layer import find, plain
+from burnish.config.layer import empty, find, plain
 from burnish.config.merge import merge
+from burnish.config.origin import Origin
 from burnish.config.sources.yaml import parse_yaml
+from burnish.core.errors import ConfigError
 
 
 def tree(text, name="f"):
@@ -100,3 +102,22 @@ def test_appended_items_keep_their_own_origins():
 
 def test_key_form_is_reported_at_the_place_of_the_key():
     assert str(merged("b: 1", "\n  a+: [1]").keys["a"]) == "layer1:2:3"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tags: [a]\ntags+: [b]", "tags is given as 'tags' and 'tags+'"),
+        ("a: {b+: [1], b!: [2]}", "a.b is given as 'b+' and 'b!'"),
+    ],
+)
+def test_one_key_in_two_forms_in_one_layer_is_refused(text, message):
+    with pytest.raises(ConfigError) as caught:
+        merge(empty(Origin("default", "")), parse_yaml(text, "f.yaml"))
+    assert caught.value.message == message
+
+
+def test_appending_to_what_is_no_list_is_refused():
+    with pytest.raises(ConfigError) as caught:
+        merge(parse_yaml("seed: 1", "low.yaml"), parse_yaml("seed+: 3", "high.yaml"))
+    assert str(caught.value) == "'seed+' appends a list to a list (high.yaml:1:8)\n  hint: write 'seed' to replace"

@@ -41,7 +41,7 @@ def run(layer, resolve_file, folder):
 
 @pytest.fixture
 def problems(run, told):
-    return lambda *args, **words: told(lambda: run(*args, **words))
+    return lambda *args, **words: told(lambda: run(*args, **words).on_machine(CPU))
 
 
 # --- reading without executing
@@ -674,7 +674,7 @@ def test_computed_value_follows_the_files_and_not_the_flags(team):
 
 
 def test_layer_checks_across_fields_of_other_formats(team, told):
-    assert told(lambda: team(flags=["--training.warmup_steps=200"])) == [
+    assert told(lambda: team(flags=["--training.warmup_steps=200"]).on_machine(CPU)) == [
         (
             "training.warmup_steps: more than a quarter of all steps",
             "flag --training.warmup_steps",
@@ -691,3 +691,35 @@ def test_computed_field_cannot_be_set(team, told):
             "remove it, or set what it is made of",
         )
     ]
+
+
+def test_layer_may_hold_dataclasses(run):
+    text = """
+    from dataclasses import dataclass
+
+    @dataclass
+    class Schedule:
+        steps: "int"
+
+    def configure(config):
+        return {"seed": Schedule(3).steps}
+    """
+    assert run(text).values["seed"] == 3
+
+
+def test_check_is_asked_once_the_machine_has_chosen(run):
+    text = f"{ON_MACHINE}\ndef check(config):\n    assert isinstance(config.training.max_steps, int)"
+    assert run(text).on_machine(GPU).values["training"]["max_steps"] == 80
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("return {'seed': 10 ** 5000}", "configure returned seed of type int"),
+        ("raise GeneratorExit('gone')", "GeneratorExit: gone"),
+        ("class E(Exception):\n        def __str__(self): return 1 / 0\n    raise E", "E: (its text cannot be shown)"),
+        ("API_KEY = 'abcdef123'\n    raise ValueError(API_KEY)", "ValueError: ***"),
+    ],
+)
+def test_whatever_a_layer_does_is_one_clear_mistake(problems, body, message):
+    assert problems(f"def configure(config):\n    {body}")[0][0] == message

@@ -192,3 +192,61 @@ def test_file_that_two_parents_extend_stands_below_both(compose, folder):
     (folder / "right.yaml").write_text("extends: root.yaml\n")
     resolved = compose("extends: [left.yaml, right.yaml]\n")
     assert resolved.values["seed"] == 2
+
+
+def told_history(resolved, path):
+    return [(value, str(origin)) for value, origin in resolved.history(path)]
+
+
+def test_history_of_an_element_names_the_list_that_was_replaced(compose, folder):
+    (folder / "base.yaml").write_text("tags: [a, b]\n")
+    assert told_history(compose("extends: base.yaml\ntags: [c]\n"), "tags.0") == [
+        ("c", "demo.yaml:2:8"),
+        ("a", "base.yaml:1:8"),
+    ]
+
+
+def test_history_of_a_removed_value_names_what_removed_it_and_what_it_was(compose, folder):
+    (folder / "base.yaml").write_text("seed: 7\n")
+    (value, origin), *lost = told_history(compose("extends: base.yaml\nseed: ~delete\n"), "seed")
+    assert (value, origin.split()[0]) == (0, "default")
+    assert lost[:2] == [("~delete", "demo.yaml:2:7"), (7, "base.yaml:1:7")]
+
+
+def test_history_of_a_section_that_was_replaced_whole_names_what_it_held(compose, folder):
+    (folder / "base.yaml").write_text("training: {max_steps: 9}\n")
+    resolved = compose("extends: base.yaml\ntraining!: {warmup: 1}\n")
+    assert (9, "base.yaml:1:23") in told_history(resolved, "training.max_steps")
+
+
+def test_history_names_the_default_component_that_was_replaced(compose):
+    given = told_history(compose("model: {name: gpt, heads: 2}"), "model.name")
+    assert [value for value, _ in given] == ["gpt", "llama"]
+
+
+def test_appended_elements_have_displaced_nothing(compose, folder):
+    (folder / "base.yaml").write_text("tags: [a]\n")
+    assert told_history(compose("extends: base.yaml\ntags+: [b]\n"), "tags.0") == [("a", "base.yaml:1:8")]
+
+
+@pytest.mark.parametrize("text", ["name: dev-${training.device}", "version: ${training.bf16}"])
+def test_what_is_chosen_where_the_run_starts_cannot_be_referred_to(problems_in, text):
+    ((message, origin, hint),) = problems_in(text)
+    assert "is not known before the run starts (default " in message
+    assert origin.startswith("demo.yaml:1:")
+    assert hint.startswith("set training.")
+
+
+def test_mistakes_beside_a_boolean_in_a_list_are_all_told(problems_in):
+    text = "judges: [{name: exact, weight: true}, {name: exact, weight: x}, nosuch]\n"
+    assert [message.split(":")[0] for message, _, _ in problems_in(text)] == [
+        "judges.0.weight",
+        "judges.1.weight",
+        "judges.2",
+    ]
+
+
+def test_thousands_of_unknown_keys_are_told_in_good_time(problems_in):
+    found = problems_in("".join(f"key_{number}: 1\n" for number in range(5000)))
+    assert len(found) == 5000
+    assert found[4999][0] == "unknown key 'key_4999'"

@@ -72,3 +72,11 @@ def test_secret_flags_are_masked_in_a_command_line(argv, shown):
 
 def test_credentials_are_not_in_the_masker_s_own_representation():
     assert "hf_secret" not in repr(Masker(("hf_secret",)))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["max_token_len", "ppo_max_token_len_per_gpu", "per_token_loss", "pad_token_id", "auth_type", "stop_token_ids"],
+)
+def test_a_setting_that_only_speaks_of_tokens_is_no_credential(name):
+    assert not is_secret_name(name)

@@ -16,7 +16,6 @@ from burnish.config.sweep import MAX_VARIANTS, Sweep, size
 from burnish.core.environment import wanted_run_id
 from burnish.core.errors import UsageError
 from burnish.core.paths import Project, RunPaths
-from burnish.core.secrets import Masker
 from burnish.experiment.submit import RunResult, prepare_experiment
 from burnish.experiment.sweep import SweepPlan, plan_sweep
 from burnish.journal.record import read_record
@@ -45,8 +44,7 @@ def run_sweep(
     _tell(plan)
     if dry_run:
         if show.as_json:
-            masker = Masker.from_environment(os.environ)
-            _console.out_json({"sweep": plan.id, "runs": [masker.tree(planned.values) for planned in plan.runs]})
+            _console.out_json({"sweep": plan.id, "runs": [plan.shown(planned) for planned in plan.runs]})
         return 0
     _ask(len(plan.runs), project, yes=yes)
     results = _run_all(plan, source, flags, project, quiet=show.quiet)
@@ -63,9 +61,15 @@ def _run_all(
 ) -> list[RunResult]:
     results: list[RunResult] = []
     for planned in plan.runs:
-        _console.err(f"run {planned.number} of {len(plan.runs)}: {_values(planned.values)}")
+        _console.err(f"run {planned.number} of {len(plan.runs)}: {_values(plan.shown(planned))}")
         prepared = prepare_experiment(
-            source, flags, project, os.environ, above=planned.layers, sweep=plan.record(planned)
+            source,
+            flags,
+            project,
+            os.environ,
+            above=planned.layers,
+            sweep=plan.record(planned),
+            credentials=plan.masker.values,
         )
         results.append(supervise_shown(prepared, quiet=quiet))
         if results[-1].state == "stopped":  # whoever presses Ctrl-C means the sweep
@@ -77,13 +81,12 @@ def _tell(plan: SweepPlan) -> None:
     count = len(plan.runs)
     _console.err(f"sweep {plan.id}: {count} run{'s' if count != 1 else ''}")
     for planned in plan.runs[:_SHOWN]:
-        _console.err(f"  {planned.number:>{len(str(count))}}  {_values(planned.values)}")
+        _console.err(f"  {planned.number:>{len(str(count))}}  {_values(plan.shown(planned))}")
     if count > _SHOWN:
         _console.err(f"  … and {count - _SHOWN} more")
 
 
 def _values(values: Mapping[str, object]) -> str:
-    values = Masker.from_environment(os.environ).tree(values)
     return "  ".join(f"{path}={_text(value)}" for path, value in values.items()) or "as the file says"
 
 

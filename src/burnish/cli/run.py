@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -140,6 +141,7 @@ def command(
     source, flags = _source(words, replay, project)
     from burnish.experiment.sweep import read_sweep
 
+    _refuse_misspelt(flags)
     sweep = read_sweep(source, grid, zips)
     if sweep is not None:
         if debug:
@@ -149,6 +151,24 @@ def command(
 
         return run_sweep(sweep, source, flags, project, show, yes=yes, dry_run=dry_run)
     return _run_experiment(project, source, flags, show, debug=debug, dry_run=dry_run)
+
+
+def _refuse_misspelt(flags: list[str]) -> None:
+    """Tell a misspelt option of `run` apart from a flag of the config, which has another name space.
+
+    Raises:
+        UsageError: A word is almost, or with a value, an option of `run`.
+    """
+    options = [name for name in (*_TAKE_A_VALUE, *_SWITCHES) if name.startswith("--")]
+    for word in flags:
+        name, equals, _ = word.partition("=")
+        if name in _SWITCHES:
+            raise UsageError(f"{name} takes no value", hint=f"{name}, or leave it out")
+        if not name.startswith("--") or "." in name or len(name) < 5:
+            continue
+        close = difflib.get_close_matches(name, options, n=1, cutoff=0.85)
+        if close and not equals:
+            raise UsageError(f"no option {name}", hint=f"did you mean {close[0]}?")
 
 
 def _source(words: list[str], replay: str | None, project: Project) -> tuple[Path | RunPaths, list[str]]:
@@ -247,7 +267,7 @@ def _file_position(words: list[str]) -> int | None:
     """Return where among the words the experiment file stands: the first that is no flag, and no flag's value."""
     for number, word in enumerate(words):
         before = words[number - 1] if number else ""
-        is_value = before.startswith("-") and "=" not in before
+        is_value = before.startswith("-") and "=" not in before and not before.startswith("--no-")
         if not word.startswith("-") and "=" not in word and not is_value:
             return number if word.endswith(SUFFIXES) else None
     return None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
-from burnish.config.fields import Lookup, fields_of, shape
+from burnish.config.fields import Field, Lookup, fields_of, shape
 from burnish.config.layer import Mapping, Node, Plain, Scalar, find, plain
 from burnish.config.layer import Sequence as ListNode
 from burnish.config.origin import Origin
@@ -19,6 +20,7 @@ from burnish.core.nearest import nearest_path
 
 Loc: TypeAlias = tuple[int | str, ...]
 
+_MOST_HINTS = 100
 _MEANT = "did you mean "
 _RULES = ("rule", "value_error", "assertion_error")
 _MOST_PASSES = 4
@@ -62,7 +64,7 @@ def validate(schema: type[Config], tree: Mapping, lookup: Lookup, *, prefix: str
                 return Checked(config, ())
             break
     problems = _Problems(schema, tree, lookup, prefix)
-    return Checked(None, tuple(_without_echoes(p for error in told for p in problems.of(error))))
+    return Checked(None, tuple(dict.fromkeys(_without_echoes(p for error in told for p in problems.of(error)))))
 
 
 def _is_new(error: Any, tree: Mapping, wrong: set[str], *, first: bool) -> bool:
@@ -148,11 +150,14 @@ def _without_mistakes(values: Plain, tree: Mapping, errors: Sequence[Any]) -> bo
 
 
 def _remove(values: Any, path: Sequence[str]) -> bool:
-    """Remove what a path leads to; of a list, whose other elements may be wrong without it, the whole of it."""
+    """Remove the key that a path leads to; of an element that is wrong itself, the list that it stands in."""
+    if isinstance(values, list):
+        at = int(path[0]) if path[0].isdecimal() else len(values)
+        return at < len(values) and len(path) > 1 and _remove(values[at], path[1:])
     if not isinstance(values, dict) or path[0] not in values:
         return False
     inside = values[path[0]]
-    if len(path) == 1 or not isinstance(inside, dict) or not _remove(inside, path[1:]):
+    if len(path) == 1 or not isinstance(inside, dict | list) or not _remove(inside, path[1:]):
         del values[path[0]]
     return True
 
@@ -181,7 +186,7 @@ def _known_keys(tree: Mapping, loc: Iterable[int | str]) -> list[str]:
     return kept
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class _Problems:
     """Tells pydantic's errors in terms of what was written, where."""
 
@@ -189,6 +194,7 @@ class _Problems:
     tree: Mapping
     lookup: Lookup
     prefix: str
+    hinted: int = 0
 
     def of(self, found: Any) -> Iterator[Problem]:
         kind = found["type"]
@@ -224,9 +230,10 @@ class _Problems:
             return "null"
         from burnish.core.secrets import MASK, is_secret_name
 
-        fields = fields_of(self.schema, self.tree, self.lookup)
-        if is_secret_name(path) or any(known == path and found.is_secret for known, found in fields):
+        if is_secret_name(path) or any(known == path and found.is_secret for known, found in self.fields):
             return MASK
+        if isinstance(node.value, bool):
+            return node.raw or str(node.value).lower()
         return repr(node.value) if node.raw is None or isinstance(node.value, str) else node.raw
 
     def unknown(self, path: str) -> Problem:
@@ -241,13 +248,21 @@ class _Problems:
         """Return the config class at a path."""
         if not path:
             return self.schema
-        found = next((f for p, f in fields_of(self.schema, self.tree, self.lookup) if p == path), None)
+        found = next((f for p, f in self.fields if p == path), None)
         holds = found.holds if found is not None else None
         kind = holds.config_class(find(self.tree, path), self.lookup) if holds is not None else None
         return kind if kind is not None and issubclass(kind, Config) else None
 
+    @cached_property
+    def fields(self) -> list[tuple[str, Field]]:
+        """What there is, by path."""
+        return list(fields_of(self.schema, self.tree, self.lookup))
+
     def did_you_mean(self, path: str, origin: Origin) -> str:
-        paths = [known for known, _ in fields_of(self.schema, self.tree, self.lookup)]
+        self.hinted += 1
+        if self.hinted > _MOST_HINTS:  # looking for what each of thousands means would take minutes
+            return ""
+        paths = [known for known, _ in self.fields]
         section = path.rpartition(".")[0]
         name = find(self.tree, f"{section}.name") if section else None
         if name is not None and name.beaten and plain(name) != plain(name.beaten[0]):
@@ -262,8 +277,7 @@ class _Problems:
     def by_flag(self, path: str) -> str | None:
         """Return the field whose own flag has the name: `training.lr` is `--lr`."""
         section, _, name = path.rpartition(".")
-        known = fields_of(self.schema, self.tree, self.lookup)
-        meant = [p for p, found in known if name in (flag.lstrip("-") for flag in found.flags)]
+        meant = [p for p, found in self.fields if name in (flag.lstrip("-") for flag in found.flags)]
         return next((p for p in meant if p.rpartition(".")[0] == section), meant[0] if len(meant) == 1 else None)
 
 

@@ -105,7 +105,7 @@ def _over(default: Mapping, node: Mapping, kind: type[BaseModel] | None, lookup:
             items[key] = _over(below, item, holds.config_class(item, lookup), lookup)
         else:
             items[key] = displacing(item, below)
-    return Mapping(items, node.origin, {**default.keys, **node.keys}, node.beaten)
+    return Mapping(items, node.origin, {**default.keys, **node.keys}, node.beaten, node.removed)
 
 
 def _continues(found: Field, default: Mapping, node: Mapping) -> bool:
@@ -164,6 +164,18 @@ def default_at(schema: type[BaseModel], tree: Node | None, path: str, lookup: Lo
             return stated
     kind = found.holds.config_class(inner, lookup) if found.holds is not None else None
     return default_at(kind, inner, rest, lookup) if kind is not None else None
+
+
+def field_at(schema: type[BaseModel], tree: Node | None, path: str, lookup: Lookup) -> Field | None:
+    """Return the field at a path, None where the class has none."""
+    key, _, rest = path.partition(".")
+    found = shape(schema).get(key)
+    if found is None or not rest:
+        return found
+    inner = tree.items.get(key) if isinstance(tree, Mapping) else None
+    inner = inner if inner is not None else default_tree(found)
+    kind = found.holds.config_class(inner, lookup) if found.holds is not None else None
+    return field_at(kind, inner, rest, lookup) if kind is not None else None
 
 
 def default_lists(schema: type[BaseModel], tree: Mapping, layers: Iterable[Layer], lookup: Lookup) -> Mapping | None:

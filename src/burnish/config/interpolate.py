@@ -58,12 +58,14 @@ class References:
         find_run: What `${run:…}` asks; None refuses such references.
         find_data: What `${data:…}` asks, for the path of a file below the data root; raises BurnishError.
         default: The schema's default of a path, for `${a.b}` that nobody wrote.
+        is_open: Whether a value is chosen only where the run starts.
     """
 
     environ: Environ[str, str] = field(default_factory=dict)
     find_run: FindRun | None = None
     find_data: Callable[[str], str] | None = None
     default: Callable[[str], Node | None] = lambda path: None
+    is_open: Callable[[str, Node], bool] = lambda path, node: False
 
 
 @dataclass(slots=True)
@@ -276,6 +278,9 @@ class _Resolver:
         if found is None:
             best = nearest_path(target, (name for name, _ in leaves(self._tree)))
             self._fail(f"${{{target}}} refers to no key", node, f"did you mean ${{{best}}}?" if best else "")
+        if self._ask.is_open(target, found):
+            hint = f"set {target} itself, or compute both where the run starts: on_machine in a Python layer"
+            self._fail(f"${{{target}}} is not known before the run starts ({found.origin})", node, hint)
         return self._walk_target(found, target)
 
     def _env(self, name: str, reference: _Reference, node: Scalar, path: str) -> Node:

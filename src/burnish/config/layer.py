@@ -14,6 +14,7 @@ Plain: TypeAlias = "None | bool | int | float | str | list[Plain] | dict[str, Pl
 """Config values as JSON knows them."""
 
 
+DELETE = "~delete"
 _BETWEEN = re.compile(r"\.(?![^\[\]]*\])")
 
 
@@ -39,12 +40,18 @@ class Sequence:
 
 @dataclass(slots=True, unsafe_hash=True)
 class Mapping:
-    """A section. `keys` tells where each key stands, which is where an unknown one is reported."""
+    """A section.
+
+    Attributes:
+        keys: Where each key stands, which is where an unknown one is reported.
+        removed: What `~delete` took out, by key, newest first: each deleting line, then what stood there.
+    """
 
     items: dict[str, Node]
     origin: Origin
     keys: dict[str, Origin] = field(default_factory=dict)
     beaten: tuple[Node, ...] = ()
+    removed: tuple[tuple[str, Node], ...] = ()
 
 
 Node: TypeAlias = Scalar | Sequence | Mapping
@@ -68,7 +75,7 @@ def _with_beaten(node: Node, beaten: tuple[Node, ...]) -> Node:
         return Scalar(node.value, node.origin, node.raw, beaten)
     if isinstance(node, Sequence):
         return Sequence(node.items, node.origin, beaten)
-    return Mapping(node.items, node.origin, node.keys, beaten)
+    return Mapping(node.items, node.origin, node.keys, beaten, node.removed)
 
 
 def plain(node: Node) -> Plain:
@@ -96,6 +103,32 @@ def leaves(node: Node, path: str = "") -> Iterator[tuple[str, Node]]:
 def find(node: Node, path: str) -> Node | None:
     """Return the node at a dotted path, None when there is none; a key may itself hold dots."""
     return _descend(node, path.split(".")) if path else node
+
+
+def losers(node: Node, path: str) -> list[Node]:
+    """Return what stood at a path below and is there no more: under sections and lists that were replaced, or removed.
+
+    Newest first. What the node at the path itself has displaced is in its own `beaten`.
+    """
+    found: list[Node] = []
+    parts = path.split(".")
+    for size in range(len(parts) - 1, -1, -1):
+        above = find(node, ".".join(parts[:size]))
+        if above is None:
+            continue
+        if isinstance(above, Mapping):
+            gone = [item for key, item in above.removed if key == parts[size]]
+            rest = ".".join(parts[size + 1 :])
+            found += [
+                inner
+                for item in gone
+                if (inner := item if isinstance(item, Scalar) and item.value == DELETE else find(item, rest))
+                is not None
+            ]
+        for lost in above.beaten if size else ():
+            if (inner := find(lost, ".".join(parts[size:]))) is not None:
+                found.append(inner)
+    return [one for item in found for one in (item, *item.beaten)]
 
 
 def _descend(node: Node, parts: list[str]) -> Node | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as Environ
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,11 +17,11 @@ from burnish.config.layer import Layer, Mapping, Node, Scalar, empty, find
 from burnish.config.merge import merge
 from burnish.config.origin import Origin
 from burnish.config.schema import Config
-from burnish.config.sources.env import env_layers, env_name
+from burnish.config.sources.env import env_layers, env_name, env_path
 from burnish.config.sources.files import FileLayer, Source, read_files, with_paths
 from burnish.config.sources.flags import flag_layers, is_flag, is_text, split_flags
 from burnish.config.sources.python import PythonFile
-from burnish.core.environment import experiment_name
+from burnish.core.environment import VARIABLES, experiment_name
 from burnish.core.errors import ComponentError, ConfigError, Problem
 from burnish.core.paths import Project
 
@@ -89,9 +89,9 @@ def compose_layers(
     layers = _executed(sources, composed, lookup, references, problems)
     if kind is None and composed.python:
         kind = composed.schema = _schema([*layers, *variables], flags, lookup, references)
-    if kind is not None and not is_frozen:
-        composed.warnings += _idle_variables(environ, prefix, kind)
-        named = name_layer(environ, prefix, kind)
+    if kind is not None:
+        composed.warnings += _idle_variables(environ, prefix, kind, is_frozen=is_frozen)
+        named = name_layer(environ, prefix, kind) if not is_frozen else None
         layers += [named] if named is not None else []
     aliases = _aliases(kind, layers, flags, lookup)
     layers += [*variables, *flag_layers(flags, aliases, problems), *above]
@@ -150,7 +150,10 @@ def read_sources(
     unread = False
     for path in (*below, file):
         try:
-            found += read_files(path, problems)
+            read = read_files(path, problems)
+            found += read
+            swept = [s for s in read if isinstance(s, FileLayer) and s.sweep.items and path != file]
+            problems += [Problem("a sweep stands in experiment files only", s.layer.name) for s in swept]
         except ConfigError as error:
             problems += error.problems
             unread = True
@@ -239,14 +242,27 @@ def name_layer(environ: Environ[str, str], prefix: str, schema: type[Config]) ->
     return Layer(str(origin), Mapping(sets, origin, dict.fromkeys(sets, origin))) if sets else None
 
 
-def _idle_variables(environ: Environ[str, str], prefix: str, schema: type[Config]) -> list[str]:
-    """Return warnings of variables that look as if they set a top-level key."""
-    names = {f"{prefix}{key.upper()}": key for key in shape(schema)}
-    return [
-        f"{name} sets nothing; a top-level key is set by {env_name(key, prefix)}"
-        for name, key in names.items()
-        if name in environ and name != f"{prefix}RUN_ID"
-    ]
+def _idle_variables(environ: Environ[str, str], prefix: str, schema: type[Config], *, is_frozen: bool) -> Iterator[str]:
+    """Yield warnings of variables that set nothing though they look as if they did."""
+    for name in sorted(environ):
+        rest = name.removeprefix(prefix)
+        sets = name.startswith(prefix) and (rest == "EXPERIMENT_NAME" or env_path(name, prefix) is not None)
+        if sets and is_frozen:
+            yield f"{name} sets nothing: the config of a run is frozen; set it by a flag"
+        if sets or not name.startswith(prefix) or not rest or rest in VARIABLES:
+            continue
+        if rest.lower() in shape(schema):
+            yield f"{name} sets nothing; a top-level key is set by {env_name(rest.lower(), prefix)}"
+        elif (meant := _almost(rest)) is not None:
+            yield f"{name} sets nothing; did you mean {prefix}{meant}?"
+
+
+def _almost(name: str) -> str | None:
+    """Return the variable that a misspelt one stands for; the prefix may be others' too, so only a near miss counts."""
+    import difflib
+
+    close = difflib.get_close_matches(name, VARIABLES, n=1, cutoff=0.8)
+    return close[0] if close else None
 
 
 def _aliases(

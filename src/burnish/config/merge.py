@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from burnish.config.layer import Mapping, Node, Scalar, Sequence, displacing
+from burnish.config.layer import DELETE, Mapping, Node, Scalar, Sequence, displacing
 from burnish.config.origin import Origin
 from burnish.core.errors import ConfigError, Problem
 from burnish.core.nearest import nearest
@@ -17,7 +17,6 @@ from burnish.core.nearest import nearest
 NOWHERE = Origin("default", "")
 """Of what nobody wrote."""
 
-_DELETE = "~delete"
 _ELEMENT = re.compile(r"([^\[\]]+)\[([^\[\]]+)\]\Z")
 
 
@@ -67,7 +66,7 @@ def lay_over_elements(below: Sequence, node: Mapping, problems: list[Problem], p
         number = _number(below, key)
         if number is None:
             problems.append(_no_element(below, key, node.keys.get(key, over.origin).__str__(), path))
-        elif isinstance(over, Scalar) and over.value == _DELETE:
+        elif isinstance(over, Scalar) and over.value == DELETE:
             items[number] = None
         else:
             items[number] = _combine(_with_name(below.items[number], over), over, "", problems, f"{path}.{key}")
@@ -110,23 +109,32 @@ def _no_element(below: Sequence, key: str, origin: str, path: str) -> Problem:
 def _merge(low: Mapping, high: Mapping, problems: list[Problem], path: str) -> Mapping:
     items = dict(low.items)
     keys = dict(low.keys)
+    removed = list(high.removed)
+    seen: dict[str, str] = {}
     for written, node in high.items.items():
         key, form = _form(written)
         at = high.keys.get(written, node.origin)
+        if seen.setdefault(key, written) != written:
+            problems.append(
+                Problem(f"{path}.{key}".lstrip(".") + f" is given as {seen[key]!r} and {written!r}", str(at))
+            )
         named = element_key(key)
         if named is not None and isinstance(items.get(named[0]), Sequence):
             key, node = named[0], Mapping({named[1]: node}, node.origin, {named[1]: at})
         below = items.get(key)
-        if isinstance(node, Scalar) and node.value == _DELETE:
+        if isinstance(node, Scalar) and node.value == DELETE:
+            removed += [(key, node), *([(key, below)] if below is not None else [])]
             items.pop(key, None)
             keys.pop(key, None)
             continue
         items[key] = _combine(below, node, form, problems, f"{path}.{key}" if path else key)
         keys[key] = at
-    return Mapping(items, high.origin, keys, (*high.beaten, *low.beaten))
+    return Mapping(items, high.origin, keys, (*high.beaten, *low.beaten), (*removed, *low.removed))
 
 
 def _combine(below: Node | None, node: Node, form: str, problems: list[Problem], path: str) -> Node:
+    if form == "+" and below is not None and not (isinstance(node, Sequence) and _takes_more(below)):
+        problems.append(Problem(f"'{path}+' appends a list to a list", str(node.origin), f"write '{path}' to replace"))
     if isinstance(node, Mapping):
         if isinstance(below, Mapping) and form != "!":
             return _merge(below, node, problems, path)
@@ -140,6 +148,10 @@ def _combine(below: Node | None, node: Node, form: str, problems: list[Problem],
     if form == "+" and isinstance(below, Sequence) and isinstance(node, Sequence):
         return displacing(replace(node, items=(*below.items, *node.items)), below)
     return displacing(node, below)
+
+
+def _takes_more(below: Node | None) -> bool:
+    return isinstance(below, Sequence) or (isinstance(below, Scalar) and below.value is None)
 
 
 def _form(key: str) -> tuple[str, str]:

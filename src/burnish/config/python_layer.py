@@ -20,7 +20,7 @@ from collections.abc import Mapping as MappingABC
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from types import CodeType
+from types import CodeType, ModuleType
 from typing import Any, Protocol
 
 from burnish.config.layer import Layer, Mapping, Node, Scalar, Sequence, leaves, nested, plain
@@ -31,9 +31,11 @@ from burnish.config.sources.python import Place, PythonFile, literal, parsed, pl
 from burnish.core.errors import ConfigError, Problem
 from burnish.core.hardware import Machine
 from burnish.core.nearest import nearest_path
+from burnish.core.secrets import Masker, literals_of_secrets
 
 _SHOWN_READS = 4
 _DEEPEST = 100
+_MOST_BITS = 3000  # some 900 digits: no setting needs them, and Python refuses to print many more
 AUTO = "auto"
 
 
@@ -174,13 +176,15 @@ def _read_note(reads: list[str]) -> str:
 
 
 def _namespace(file: PythonFile) -> dict[str, Any]:
-    names: dict[str, Any] = {"__name__": f"burnish_layer_{file.path.stem}", "__file__": str(file.path)}
+    module = ModuleType(f"burnish_layer_{file.path.stem}")
+    module.__file__ = str(file.path)
     sys.path.insert(0, str(file.path.parent))
+    sys.modules[module.__name__] = module  # dataclasses and pickle look a class's module up
     try:
-        exec(_code(file), names)
+        exec(_code(file), module.__dict__)
     finally:
         sys.path.remove(str(file.path.parent))
-    return names
+    return module.__dict__
 
 
 def _code(file: PythonFile) -> CodeType:
@@ -205,10 +209,14 @@ def _call(file: PythonFile, function: Callable[..., Any], *arguments: object) ->
             return function(*arguments)
     except ConfigError:
         raise
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, GeneratorExit) as error:
         frames = traceback.extract_tb(error.__traceback__)
         line = next((f":{frame.lineno}" for frame in reversed(frames) if frame.filename == str(file.path)), "")
-        text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+        try:
+            text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+        except Exception:  # noqa: BLE001  an exception of the user's own, whose text is broken too
+            text = "(its text cannot be shown)"
+        text = Masker(tuple(literals_of_secrets(file.source))).text(text)
         raise ConfigError([Problem(f"{type(error).__name__}: {text}", f"{file.name}{line}")]) from error
 
 
@@ -252,4 +260,6 @@ def _scalar(value: object) -> tuple[bool, bool | int | float | str | None]:
         value = item()  # a number of numpy's
     if isinstance(value, str):
         return is_text(value), value
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        return False, None
     return (True, value) if isinstance(value, bool | int | float | None) else (False, None)

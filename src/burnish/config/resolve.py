@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from burnish.config.fields import Lookup, fields_of, shown_path
-from burnish.config.fit import default_at, fit
+from burnish.config.fit import default_at, field_at, fit
 from burnish.config.freeze import freeze
 from burnish.config.interpolate import FindRun, References, RunReference, interpolate
-from burnish.config.layer import Layer, Mapping, Scalar, find
+from burnish.config.layer import Layer, Mapping, Node, Scalar, find
 from burnish.config.layers import (
     Composition,
     FrozenLayer,
@@ -107,7 +107,15 @@ def _checked(
         raise ConfigError(problems)
     fitted = fit(schema, tree, lookup)
     default = lambda path: default_at(schema, fitted.tree, path, lookup)  # noqa: E731
-    filled = interpolate(fitted.tree, replace(references, default=default))
+    waiting = _pending(composed.python, fitted.tree)
+
+    def is_open(path: str, node: Node) -> bool:
+        if not isinstance(node, Scalar) or node.value != AUTO:
+            return False
+        found = field_at(schema, fitted.tree, path, lookup)
+        return path in waiting or (found is not None and found.smart is not None)
+
+    filled = interpolate(fitted.tree, replace(references, default=default, is_open=is_open))
     undecided = Undecided(
         schema, lookup, project.env_prefix, _pending(composed.python, filled.tree), tuple(composed.python)
     )

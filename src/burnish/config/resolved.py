@@ -14,7 +14,7 @@ from burnish.config.fields import Field, Lookup, SmartKind, shape
 from burnish.config.fit import default_tree
 from burnish.config.freeze import Frozen, digest, freeze, secret_texts, without_seeds
 from burnish.config.interpolate import RunReference
-from burnish.config.layer import Mapping, Node, Plain, Scalar, find, leaves, nested, node_of, plain
+from burnish.config.layer import Mapping, Node, Plain, Scalar, find, leaves, losers, nested, node_of, plain
 from burnish.config.merge import merge
 from burnish.config.origin import Origin
 from burnish.config.schema import Config
@@ -104,9 +104,13 @@ class Resolved:
     def history(self, path: str) -> list[tuple[Plain, Origin]]:
         """Return every value that was given for a leaf, the winner first."""
         node = find(self.tree, path)
-        given = (node, *(n for n in node.beaten if n.origin.source)) if node is not None else ()
+        lost = [*(node.beaten if node is not None else ()), *losers(self.tree, path)]
+        here = node.origin if node is not None else None  # what was appended to stands in the longer list still
+        given = ([node] if node is not None else []) + [n for n in lost if n.origin.source and n.origin != here]
         written = [(plain(n), n.origin) for n in given]
         at = self.frozen.origins[path]
+        if node is None and written:
+            written.insert(0, (value_at(self.values, path), self.origins[path]))
         if not isinstance(at, Field) and at.kind != "default" and (declared := self._default(path)) is not None:
             written += [declared] if not written or written[-1][1] != declared[1] else []
         return written or [(value_at(self.values, path), self.origins[path])]
@@ -121,12 +125,17 @@ class Resolved:
 
     def _default(self, path: str) -> tuple[Plain, Origin] | None:
         section: object = self.config
+        holder: Field | None = None
         *parents, name = path.split(".")
         for parent in parents:
             is_list = isinstance(section, list) and parent.isdecimal()
+            holder = shape(type(section)).get(parent) if isinstance(section, Config) else None
             section = section[int(parent)] if is_list else getattr(section, parent, None)  # type: ignore[index]
         declared = shape(type(section)).get(name) if isinstance(section, Config) else None
         node = default_tree(declared) if declared is not None else None
+        if name == "name" and holder is not None and holder.holds is not None:  # which component: its holder says
+            stated = default_tree(holder)
+            node = find(stated, "name") if stated is not None else None
         return (plain(node), node.origin) if node is not None else None
 
 
@@ -201,9 +210,10 @@ class Undecided:
         checked = self.check(tree)
         # A reference that failed is still text: what the schema says of it would only repeat the first problem.
         told = [*problems, *(p for p in checked.problems if p.origin not in failed)]
-        if checked.config is not None and self.python and not told:
+        if checked.config is not None and self.python and not told and not self.pending:
             frozen = self.freeze(checked.config, tree)
-            told += self.found_by_python(frozen)
+            if not any(value_at(frozen.values, path) == AUTO for path in frozen.smart):  # else once it is decided
+                told += self.found_by_python(frozen)
         if told or checked.config is None:
             raise ConfigError(told or checked.problems)
         return checked.config

@@ -77,8 +77,11 @@ def choose(
 
 def _from_launcher(environ: Environ[str, str], names: tuple[str, ...], otherwise: int) -> tuple[int, Origin]:
     for name in names:
-        if (text := environ.get(name, "")).isdecimal():
+        text = environ.get(name, "")
+        if text.isdecimal() and text.isascii() and int(text) >= (names is _SIZES):
             return int(text), Origin("machine", f"{name}={text}")
+        if text:
+            return otherwise, Origin("machine", f"{name}={text!r} is no such number")
     return otherwise, Origin("machine", f"no launcher ({' or '.join(names[:2])} not set)")
 
 

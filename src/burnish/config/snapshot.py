@@ -170,6 +170,8 @@ def layer_of_run(paths: RunPaths, flags: Words[str]) -> FrozenLayer:
     given = split_flags(flags, {}, [])
     told: list[Problem] = []
     for path in taken.masked:
+        if taken.origins.get(path, "").startswith("default "):
+            continue  # nobody gave it, and the default stands where it stood
         if not any(path == flag.path or path.startswith(f"{flag.path}.") for flag in given):
             hint = f"give it anew: --{path} '${{env:NAME}}'"
             told.append(Problem(f"{path} was a credential, which is not kept on disk", f"run {paths.id}", hint))
@@ -189,6 +191,8 @@ class _Kept:
 
     def node(self, node: Node, path: str) -> Node | None:
         """Return a value with the run as its origin, None where the default may choose anew."""
+        if path in self.taken.masked and self.taken.origins.get(path, "").startswith("default "):
+            return None
         if path in self.taken.open:
             anew = Origin("run", self.run, note="(chosen anew on each machine)")
             return Scalar(AUTO, anew) if self.taken.open[path] == AUTO else None

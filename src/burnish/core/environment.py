@@ -13,6 +13,9 @@ from typing import Literal
 from burnish.core.errors import UsageError
 from burnish.core.paths import Project
 
+VARIABLES = ("EXPERIMENT_NAME", "RUN_ID", "DEBUG_MODE", "DATA_ROOT", "CHECKPOINT_DIR")
+"""What may follow the prefix, besides the path of a config value."""
+
 Tier = Literal["system", "project", "experiment"]
 
 _SYSTEM = (

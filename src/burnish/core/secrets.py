@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 MASK = "***"
 
 _NAME = re.compile(
-    r"(^|[_\-.])(api[_-]?key|access[_-]?key|private[_-]?key|secret|secrets|token|passwd|password|credential|credentials"
-    r"|auth)($|[_\-.])|passw(or)?d$|_pwd$",
+    r"(^|[_\-.])(api[_-]?key|access[_-]?key|private[_-]?key|secret|secrets|passwd|password|credential|credentials)"
+    # `token` and `auth` only where a word ends in them: `max_token_len` and `auth_type` are settings.
+    r"($|[_\-.])|(^|[_\-.])(token|auth)($|\.)|passw(or)?d$|_pwd$",
     re.IGNORECASE,
 )
 # A language model's own tokens are no credentials.
@@ -53,8 +54,12 @@ class Masker:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], extra: Sequence[str] = ()) -> Self:
         """Know the values of all credential variables of an environment."""
-        found = {v for k, v in environ.items() if is_secret_name(k)} | set(extra)
-        return cls(tuple(sorted((v for v in found if len(v) >= _SHORTEST_VALUE), key=len, reverse=True)))
+        return cls.knowing({v for k, v in environ.items() if is_secret_name(k)} | set(extra))
+
+    @classmethod
+    def knowing(cls, values: Iterable[str]) -> Self:
+        """Know these values; those too short to tell from other text are left out."""
+        return cls(tuple(sorted((v for v in values if len(v) >= _SHORTEST_VALUE), key=len, reverse=True)))
 
     def text(self, text: str) -> str:
         """Return text with known credentials replaced, and what looks like one: logins in URLs, bearer tokens, keys."""
@@ -97,6 +102,15 @@ class Masker:
                 shown.append(self.text(word))
             hide_next = word.startswith("-") and not equals and is_secret_name(word.lstrip("-"))
         return shown
+
+
+def literals_of_secrets(source: str) -> list[str]:
+    """Return the literals that program text assigns to names of credentials.
+
+    >>> literals_of_secrets("API_KEY = 'abcdef123'")
+    ['abcdef123']
+    """
+    return [match[4] for match in _ASSIGNED.finditer(source) if is_secret_name(match[1])]
 
 
 def _mask_assigned(match: re.Match[str]) -> str:

@@ -85,6 +85,7 @@ def prepare_experiment(
     one_step: bool = False,
     above: Sequence[Layer] = (),
     sweep: Mapping[str, object] | None = None,
+    credentials: Sequence[str] = (),
 ) -> PreparedRun:
     """Freeze an experiment's config for this machine and make its run directory.
 
@@ -96,6 +97,7 @@ def prepare_experiment(
         one_step: Set `training.max_steps` or `max_steps` to 1, to look at one step under a debugger.
         above: Layers over all others, such as a sweep's.
         sweep: What the record says of the sweep that the run is part of.
+        credentials: What else its command line holds that is to be masked, such as those of its sweep's other runs.
 
     Raises:
         ConfigError: Every mistake in the config, at once.
@@ -121,6 +123,7 @@ def prepare_experiment(
         debug=one_step,
         group=str(resolved.values.get("group") or ""),
         sweep=sweep or {},
+        credentials=tuple(credentials),
         replays=source.name if isinstance(source, RunPaths) else "",
     )
     return prepare_run(plan, project, environ=environ, machine=machine)

@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from random import SystemRandom
 
-from burnish.config.layer import Layer, Plain, nested, plain
+from burnish.config.layer import Layer, Node, Plain, nested, plain
 from burnish.config.sources.files import FileLayer, read_files
 from burnish.config.sources.flags import split_flags
 from burnish.config.sweep import Sweep, Variant, combine, expand, size
 from burnish.config.sweep_reader import parse_sweep, run_tables, sweep_flags
 from burnish.core.errors import ConfigError, Problem
+from burnish.core.hardware import read_machine
 from burnish.core.ids import run_token
 from burnish.core.paths import Project, RunPaths
+from burnish.core.secrets import Masker
 from burnish.experiment.submit import resolve_experiment
 
 
@@ -39,14 +41,21 @@ class SweepPlan:
 
     Attributes:
         id: Names the sweep in the record of each run.
+        masker: Knows the credentials of every variant: each run's record shows the command line of all.
     """
 
     id: str
     runs: tuple[PlannedRun, ...]
+    masker: Masker
+
+    def shown(self, planned: PlannedRun) -> dict[str, Plain]:
+        """Return what a run sets, without credentials."""
+        values: dict[str, Plain] = self.masker.tree(planned.values)
+        return values
 
     def record(self, planned: PlannedRun) -> dict[str, object]:
         """Return what the record of a run says of the sweep."""
-        return {"id": self.id, "number": planned.number, "of": len(self.runs), "values": planned.values}
+        return {"id": self.id, "number": planned.number, "of": len(self.runs), "values": self.shown(planned)}
 
 
 def read_sweep(source: Path | RunPaths, grid: Sequence[str] = (), zips: Sequence[str] = ()) -> Sweep | None:
@@ -56,9 +65,8 @@ def read_sweep(source: Path | RunPaths, grid: Sequence[str] = (), zips: Sequence
         ConfigError: It cannot be read as one.
     """
     found: Sweep | None = None
-    top = read_files(source)[-1] if isinstance(source, Path) else None
-    if isinstance(top, FileLayer) and top.sweep.items:
-        parts = top.sweep.items
+    parts = _sweep_of(source) if isinstance(source, Path) else {}
+    if parts:
         found = parse_sweep(parts["sweep"]) if "sweep" in parts else None
         if "run" in parts:
             tables = run_tables(parts["run"])
@@ -67,6 +75,16 @@ def read_sweep(source: Path | RunPaths, grid: Sequence[str] = (), zips: Sequence
         return found
     typed = sweep_flags(grid, zips)
     return combine(found, typed) if found is not None else typed
+
+
+def _sweep_of(file: Path) -> dict[str, Node]:
+    """Return what a file says of a sweep, or the nearest of those that it extends."""
+    try:
+        sources = read_files(file, [])
+    except ConfigError:
+        return {}  # what cannot be read is told with everything else, when the config is resolved
+    swept = [source.sweep.items for source in sources if isinstance(source, FileLayer) and source.sweep.items]
+    return swept[-1] if swept else {}
 
 
 def plan_sweep(
@@ -86,16 +104,20 @@ def plan_sweep(
         for flag in split_flags(flags, {}, [])
         if flag.path in swept
     }
+    credentials: dict[str, None] = {}
+    machine = read_machine()
     for planned in runs:
         try:
-            resolve_experiment(source, flags, project, environ, above=planned.layers)
+            resolved = resolve_experiment(source, flags, project, environ, above=planned.layers)
+            resolved = resolved.on_machine(machine, environ)
+            credentials |= dict.fromkeys(resolved.masker.values)
         except ConfigError as error:
             problems |= dict.fromkeys(error.problems)
     if not runs:
         problems[Problem("the sweep excludes every variant", str(sweep.origin))] = None
     if problems:
         raise ConfigError(list(problems))
-    return SweepPlan(run_token(SystemRandom()), runs)
+    return SweepPlan(run_token(SystemRandom()), runs, Masker.knowing(credentials))
 
 
 def _planned(number: int, variant: Variant) -> PlannedRun:

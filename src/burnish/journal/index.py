@@ -31,6 +31,7 @@ CREATE INDEX IF NOT EXISTS runs_created ON runs (created DESC);
 CREATE INDEX IF NOT EXISTS runs_group ON runs (config_group, created DESC);
 """
 _VERSION = 3
+_LONGEST_SELECTOR = 250  # a file name cannot be longer
 
 
 class RunIndex:
@@ -100,6 +101,8 @@ def find_run(runs: Path, selector: str) -> RunPaths:
     Raises:
         RunError: There is no such run, or more than one.
     """
+    if len(selector) > _LONGEST_SELECTOR or "\0" in selector:
+        raise RunError(f"no run {selector[:40]!r}… in {runs}", hint="list the runs: burnish ls")
     direct = Path(selector)
     if (direct / "run.json").is_file():
         return RunPaths(direct.resolve())

@@ -41,6 +41,7 @@ class RunPlan:
         group: What runs that belong together are shown under.
         sweep: The sweep that it is part of: its id, which run of how many, and what this one varies.
         replays: Name of the run whose config it runs again.
+        credentials: What is to be masked besides what config and environment tell.
     """
 
     experiment: str
@@ -55,6 +56,7 @@ class RunPlan:
     group: str = ""
     sweep: Mapping[str, object] = field(default_factory=dict)
     replays: str = ""
+    credentials: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,8 @@ def prepare_run(
     Raises:
         StorageError: The runs folder cannot be written.
     """
-    masker = plan.resolved.masker if plan.resolved is not None else Masker.from_environment(environ)
+    known = plan.resolved.masker if plan.resolved is not None else Masker.from_environment(environ)
+    masker = Masker.knowing({*known.values, *plan.credentials})
     machine = machine or read_machine()
     now = time.time()
     name_parts = [masker.text(part) for part in plan.name_parts]

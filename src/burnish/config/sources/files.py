@@ -20,7 +20,7 @@ from burnish.core.nearest import nearest
 
 SUFFIXES = (".yaml", ".yml", ".toml", ".py")
 
-_MOST_BYTES = (16 << 20) + 1
+MOST_BYTES = (16 << 20) + 1
 
 
 class FileLayer(NamedTuple):
@@ -166,7 +166,7 @@ def _content(file: Path, shown: str, wanted_by: Origin | None) -> bytes:
     origin = str(wanted_by) if wanted_by is not None else ""
     try:
         with file.open("rb") as stream:
-            return stream.read(_MOST_BYTES)  # a device or pipe may have no end; the readers say what is too large
+            return stream.read(MOST_BYTES)  # a device or pipe may have no end; the readers say what is too large
     except (OSError, ValueError) as error:
         near = _near_files(file)
         hint = f"did you mean {near}?" if near else ""

@@ -35,7 +35,7 @@ def flag_layers(
     layers: list[Layer] = []
     told: list[Problem] = [] if problems is None else problems
     for flag in split_flags(words, aliases or {}, told):
-        layers += _read(flag.path, flag.text, Origin("flag", flag.name), told)
+        layers += _read(flag, told)
     if problems is None and told:
         raise ConfigError(told)
     return layers
@@ -47,6 +47,7 @@ class Flag(NamedTuple):
     name: str
     path: str
     text: str
+    is_implied: bool = False
 
 
 def split_flags(words: Sequence[str], aliases: Environ[str, str], problems: list[Problem]) -> list[Flag]:
@@ -77,6 +78,8 @@ def split_flags(words: Sequence[str], aliases: Environ[str, str], problems: list
                 text = left.pop(0)
             else:
                 text = "true"
+                flags.append(Flag(name, path, text, is_implied=True))
+                continue
         flags.append(Flag(name, path, text))
     return flags
 
@@ -133,12 +136,15 @@ def text_value(text: str, origin: Origin) -> Node:
     return _from(node, origin)
 
 
-def _read(key: str, text: str, origin: Origin, problems: list[Problem]) -> list[Layer]:
+def _read(flag: Flag, problems: list[Problem]) -> list[Layer]:
+    key, origin = flag.path, Origin("flag", flag.name)
     if not key or not all(key.split(".")) or not is_text(key):
-        problems.append(Problem(f"{str(origin.source)!r} names no key", str(origin)))
+        problems.append(Problem(f"{flag.name!r} names no key", str(origin)))
         return []
     try:
-        return [Layer(str(origin), nested(key, text_value(text, origin)))]
+        # A flag without a value is true and no text: `--name --seed 3` has forgotten the name.
+        node = Scalar(True, origin) if flag.is_implied else text_value(flag.text, origin)
+        return [Layer(str(origin), nested(key, node))]
     except ConfigError as error:
         problems.extend(error.problems)
         return []

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from burnish.config.fields import shown_path
 from burnish.config.layer import Mapping, Node, Plain, Scalar, Sequence, find, plain
+from burnish.config.sources.files import MOST_BYTES
 from burnish.config.sources.yaml import parse_yaml
 from burnish.core.errors import ConfigError, Problem
 
@@ -61,7 +62,8 @@ def read_recipe(path: Path) -> Recipe:
     """
     shown = shown_path(path)
     try:
-        content = path.read_bytes()
+        with path.open("rb") as stream:
+            content = stream.read(MOST_BYTES)
     except FileNotFoundError as error:
         raise ConfigError([Problem(f"no such file: {shown}")]) from error
     except OSError as error:
