@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
-from burnish.config.fields import Field, Lookup, fields_of, shape
+from burnish.config.fields import Field, Lookup, fields_of, literal_names, shape
 from burnish.config.layer import Mapping, Node, Plain, Scalar, find, plain
 from burnish.config.layer import Sequence as ListNode
 from burnish.config.origin import Origin
@@ -50,7 +50,7 @@ def validate(schema: type[Config], tree: Mapping, lookup: Lookup, *, prefix: str
         try:
             config = schema.model_validate(values, context=context)
         except ValidationError as error:
-            found = error.errors(include_url=False)
+            found = [e for e in error.errors(include_url=False) if _is_of_its_class(e, schema, tree, lookup)]
             if _use_raw_text(values, tree, found):
                 continue
             told += [e for e in found if _is_new(e, tree, wrong, first=first)]
@@ -65,6 +65,30 @@ def validate(schema: type[Config], tree: Mapping, lookup: Lookup, *, prefix: str
             break
     problems = _Problems(schema, tree, lookup, prefix)
     return Checked(None, tuple(dict.fromkeys(_without_echoes(p for error in told for p in problems.of(error)))))
+
+
+def _is_of_its_class(error: Any, kind: type[BaseModel] | None, node: Node | None, lookup: Lookup) -> bool:
+    """Return whether an error is none of a union's other members, of which pydantic tells what each would have wanted."""
+    loc = list(error["loc"])
+    while loc and kind is not None:
+        key = str(loc.pop(0))
+        found = shape(kind).get(key)
+        node = find(node, key) if node is not None else None
+        holds = found.holds if found is not None else None
+        if found is not None and holds is None and found.elements is not None and loc:
+            key, holds = str(loc.pop(0)), found.elements
+            node = find(node, key) if node is not None else None
+        kind = holds.config_class(node, lookup) if holds is not None else None
+        if holds is None or holds.category or len(holds.classes) < 2 or kind is None or not loc:
+            continue
+        if loc[0] not in {member.__name__ for member in holds.classes}:
+            continue
+        if loc.pop(0) != kind.__name__:
+            return False
+        if loc == ["name"] and error["type"] == "literal_error":
+            names = [repr(name) for member in holds.classes for name in literal_names(member)]
+            error["msg"] = f"Input should be {', '.join(names[:-1])} or {names[-1]}"
+    return True
 
 
 def _is_new(error: Any, tree: Mapping, wrong: set[str], *, first: bool) -> bool:

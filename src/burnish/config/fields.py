@@ -66,7 +66,7 @@ class Holds(NamedTuple):
         name = node if node is None or isinstance(node, Scalar) else find(node, "name")
         text = name.value if isinstance(name, Scalar) and isinstance(name.value, str) else ""
         if not self.category:
-            return next((c for c in self.classes if text and text in _literal_names(c)), next(iter(self.classes), None))
+            return next((c for c in self.classes if text and text in literal_names(c)), next(iter(self.classes), None))
         try:
             return lookup(self.category, text) if text else self.classes[0]
         except ComponentError:
@@ -165,7 +165,8 @@ def metadata(kind: Any) -> list[Any]:
 
 
 @functools.cache
-def _literal_names(kind: type[BaseModel]) -> tuple[object, ...]:
+def literal_names(kind: type[BaseModel]) -> tuple[object, ...]:
+    """Return what the `name` of a class may be, where that is written out in its type."""
     name = kind.model_fields.get("name")
     return get_args(name.annotation) if name is not None and get_origin(name.annotation) is Literal else ()
 
