@@ -68,7 +68,7 @@ def validate(schema: type[Config], tree: Mapping, lookup: Lookup, *, prefix: str
 
 
 def _is_of_its_class(error: Any, kind: type[BaseModel] | None, node: Node | None, lookup: Lookup) -> bool:
-    """Return whether an error is none of a union's other members, of which pydantic tells what each would have wanted."""
+    """Return whether an error is no other union member's: pydantic tells what each of them would have wanted."""
     loc = list(error["loc"])
     while loc and kind is not None:
         key = str(loc.pop(0))
