@@ -219,7 +219,7 @@ def test_nesting_through_aliases_counts_as_nesting(told):
 
 def test_file_over_16_mib_is_refused_unread(told):
     assert told(lambda: parse_yaml(b"#" * (16 << 20) + b"\n", "f.yaml")) == [
-        ("file is larger than 16 MiB", "f.yaml", "")
+        ("file is larger than 16 MiB", "f.yaml:1:1", "")
     ]
 
 

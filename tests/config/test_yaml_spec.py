@@ -1236,7 +1236,7 @@ def outcome(content):
 
 
 HOSTILE = [
-    (b"#" * (50 << 20), "file is larger than 16 MiB", ""),
+    (b"#" * (50 << 20), "file is larger than 16 MiB", ":1:1"),
     ("- " * 10_000, "nested deeper than 100 levels", ":1:201"),
     ("? " * 10_000, "nested deeper than 100 levels", ":1:201"),
     ("{a: " * 10_000, "nested deeper than 100 levels", ":1:401"),

@@ -180,7 +180,8 @@ class _Resolver:
         tree = self.walk(self._tree, "")
         assert isinstance(tree, Mapping)
         if self._done and _size(tree, {}) > _MAX_NODES:
-            raise ConfigError([Problem(f"more than {_MAX_NODES:,} values once references are followed")])
+            message = f"more than {_MAX_NODES:,} values once references are followed"
+            raise ConfigError([Problem(message, str(tree.origin) if tree.origin.source else "")])
         self._result.tree = tree
         return self._result
 

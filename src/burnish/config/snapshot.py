@@ -206,7 +206,8 @@ class _Kept:
             items = [self.node(item, f"{path}.{number}") for number, item in enumerate(node.items)]
             return Sequence(tuple(item for item in items if item is not None), origin)
         named = {key: self.node(item, f"{path}.{key}" if path else key) for key, item in node.items.items()}
-        return Mapping({key: item for key, item in named.items() if item is not None}, origin)
+        kept = {key: item for key, item in named.items() if item is not None}
+        return Mapping(kept, origin, {key: item.origin for key, item in kept.items()})
 
 
 def references_of(taken: Snapshot) -> dict[str, RunReference]:

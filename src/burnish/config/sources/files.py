@@ -143,10 +143,16 @@ def _with_parents(
         sweep = {key: node for key, node in tree.items.items() if _is_sweep(key, node)}
         own = {key: node for key, node in tree.items.items() if key != "extends" and key not in sweep}
         source = FileLayer(here, Layer(shown, replace(tree, items=own)), replace(tree, items=sweep))
+    unread: list[Problem] = []
     for name in parents.items if isinstance(parents, ListNode) else (parents,):
         if not isinstance(name, Scalar) or not isinstance(name.value, str):
             raise ConfigError([Problem("extends takes a file name or a list of them", str(name.origin))])
-        _with_parents(_parent(file, name), (*below, here), read, problems, name.origin)
+        try:
+            _with_parents(_parent(file, name), (*below, here), read, problems, name.origin)
+        except ConfigError as error:
+            unread += error.problems
+    if unread:
+        raise ConfigError(unread)
     read[here] = source
     return read
 

@@ -58,7 +58,7 @@ def parse_toml(content: bytes | str, name: str) -> Mapping:
         ConfigError: It is not TOML 1.0, or not within the bounds that keep hostile files harmless.
     """
     if len(content) > _MAX_BYTES:
-        raise ConfigError([Problem(f"file is larger than {_MAX_BYTES >> 20} MiB", name)])
+        raise ConfigError([Problem(f"file is larger than {_MAX_BYTES >> 20} MiB", f"{name}:1:1")])
     written = _decoded(content, name).removeprefix("\ufeff")
     text = written.replace("\r\n", "\n")  # as `tomllib` does; doing it twice would take `\r\r\n` for a line end
     if _is_suspect(text):

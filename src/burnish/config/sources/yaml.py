@@ -65,7 +65,7 @@ def parse_yaml(content: bytes | str, name: str, problems: list[Problem] | None =
         ConfigError: It is not YAML 1.2, or not within the bounds that keep hostile files harmless.
     """
     if len(content) > _MAX_BYTES:
-        raise ConfigError([Problem(f"file is larger than {_MAX_BYTES >> 20} MiB", name)])
+        raise ConfigError([Problem(f"file is larger than {_MAX_BYTES >> 20} MiB", f"{name}:1:1")])
     builder = _Builder(name)
     try:
         loader = _LOADER(content)
