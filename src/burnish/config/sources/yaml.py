@@ -126,7 +126,7 @@ class _Open:
     anchor: str | None
     first: int
     height: int = 1
-    items: list[tuple[Node, Origin]] = field(default_factory=list)
+    items: list[Node] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,10 @@ class _Builder:
     def take(self, event: Any) -> None:
         kind = type(event)
         if kind is yaml.ScalarEvent:
-            self.add(self.scalar(event), event)
+            if event.tag is None and event.anchor is None and self.stack:
+                self.word(event)
+            else:
+                self.add(self.scalar(event), event)
         elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
             self.open(event, kind is yaml.MappingStartEvent)
         elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
@@ -169,6 +172,24 @@ class _Builder:
         mark = event.start_mark
         return Origin("file", self.name, mark.line + 1, mark.column + 1)
 
+    def word(self, event: Any) -> None:
+        """Add a scalar in a collection, without tag or anchor: nearly all are such. Of a key only the text counts."""
+        mark = event.start_mark
+        origin = Origin("file", self.name, mark.line + 1, mark.column + 1)
+        text, inside = event.value, self.stack[-1].items
+        if not event.implicit[0]:
+            node = Scalar(text, origin, text)
+        elif text == "<<":
+            node = Scalar(text, origin)
+        elif self.stack[-1].is_mapping and not len(inside) & 1:
+            node = Scalar(text, origin, text)
+        else:
+            node = Scalar(self.plain(text, origin), origin, text)
+        self.nodes += 1
+        if self.nodes > _MAX_NODES:
+            self.count(0, origin)
+        inside.append(node)
+
     def fail(self, message: str, origin: Origin, hint: str = "") -> None:
         self.problems.append(Problem(message, str(origin), hint))
 
@@ -180,7 +201,7 @@ class _Builder:
 
     def place(self, node: Node) -> None:
         if self.stack:
-            self.stack[-1].items.append((node, node.origin))
+            self.stack[-1].items.append(node)
         elif self.documents <= 1:
             self.root = node
 
@@ -208,8 +229,7 @@ class _Builder:
 
     def close(self) -> None:
         done = self.stack.pop()
-        items = tuple(item for item, _ in done.items)
-        node = self.mapping(done) if done.is_mapping else Sequence(items, done.origin)
+        node = self.mapping(done) if done.is_mapping else Sequence(tuple(done.items), done.origin)
         if done.anchor:
             self.anchors[done.anchor] = _Anchored(node, self.nodes - done.first, done.height)
         if self.stack:
@@ -230,7 +250,8 @@ class _Builder:
         items: dict[str, Node] = {}
         keys: dict[str, Origin] = {}
         merged: list[Mapping] = []
-        for (key, at), (value, _) in zip(done.items[::2], done.items[1::2], strict=True):
+        for key, value in zip(done.items[::2], done.items[1::2], strict=True):
+            at = key.origin
             if not isinstance(key, Scalar):
                 self.fail("a key must be a plain word, not a list or a section", at)
                 continue
