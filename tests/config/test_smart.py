@@ -252,3 +252,20 @@ def test_config_without_anything_to_choose_is_decided(register, compose):
     resolved = compose("")
     assert not resolved.is_undecided
     assert resolved.on_machine(AMPERE).values == {"experiment": "demo"}
+
+
+def test_a_batch_that_will_be_lowered_cannot_be_referred_to(decided, told):
+    text = "training: {gradient_checkpointing: true, most: '${training.batch_size}'}"
+    ((message, _, _),) = told(lambda: decided(text))
+    assert message.startswith("${training.batch_size} is not known before the run starts")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "training: {most: '${training.batch_size}'}",
+        "training: {gradient_checkpointing: true, batch_size: 8, most: '${training.batch_size}'}",
+    ],
+)
+def test_a_batch_that_stays_can_be_referred_to(decided, text):
+    assert training(decided(text))["most"] == 8

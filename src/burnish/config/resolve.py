@@ -110,10 +110,14 @@ def _checked(
     waiting = _pending(composed.python, fitted.tree)
 
     def is_open(path: str, node: Node) -> bool:
-        if not isinstance(node, Scalar) or node.value != AUTO:
-            return False
-        found = field_at(schema, fitted.tree, path, lookup)
-        return path in waiting or (found is not None and found.smart is not None)
+        found = field_at(schema, fitted.tree, path, lookup) if isinstance(node, Scalar) else None
+        if found is not None and found.smart in ("batch", "accumulation") and node.origin.kind == "default":
+            from burnish.config.smart import switch_of
+
+            switch = find(fitted.tree, switch_of(path))
+            return isinstance(switch, Scalar) and switch.value is True
+        is_auto = isinstance(node, Scalar) and node.value == AUTO
+        return is_auto and (path in waiting or (found is not None and found.smart is not None))
 
     filled = interpolate(fitted.tree, replace(references, default=default, is_open=is_open))
     undecided = Undecided(

@@ -75,6 +75,12 @@ def choose(
     return choices
 
 
+def switch_of(path: str) -> str:
+    """Return what lowers a batch: the switch beside it."""
+    section = path.rpartition(".")[0]
+    return f"{section}.gradient_checkpointing" if section else "gradient_checkpointing"
+
+
 def _from_launcher(environ: Environ[str, str], names: tuple[str, ...], otherwise: int) -> tuple[int, Origin]:
     for name in names:
         text = environ.get(name, "")
@@ -92,8 +98,7 @@ def _lower(
     written: Callable[[str], bool],
     choices: Choices,
 ) -> None:
-    section = path.rpartition(".")[0]
-    switch = f"{section}.gradient_checkpointing" if section else "gradient_checkpointing"
+    section, switch = path.rpartition(".")[0], switch_of(path)
     steps = next((p for p, k in smart.items() if k == "accumulation" and p.rpartition(".")[0] == section), "")
     batch, accumulation = value(path), value(steps) if steps else None
     if value(switch) is not True or not isinstance(batch, int) or not isinstance(accumulation, int):
