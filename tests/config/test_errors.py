@@ -343,3 +343,13 @@ def test_key_of_a_component_that_another_file_replaced_is_told_how_to_drop_it(tm
     (problem,) = caught.value.problems
     assert str(problem) == "unknown key 'model.path' (low.yaml:2:27)"
     assert problem.hint == "it was set for 'pretrained'; to replace the whole section write 'model!:'"
+
+
+def test_a_field_of_the_default_component_under_another_one_is_told_as_such(problems_in):
+    assert problems_in("model: {layers: 2}", flags=["--model.name", "gpt"]) == [
+        (
+            "unknown key 'model.layers'",
+            "demo.yaml:1:9",
+            "it is a field of 'llama'; to replace the whole section write 'model!:'",
+        )
+    ]

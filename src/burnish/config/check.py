@@ -291,12 +291,23 @@ class _Problems:
         name = find(self.tree, f"{section}.name") if section else None
         if name is not None and name.beaten and plain(name) != plain(name.beaten[0]):
             return f"it was set for {plain(name.beaten[0])!r}; to replace the whole section write '{section}!:'"
+        if (other := self.other_component(path)) is not None:
+            return f"it is a field of {other!r}; to replace the whole section write '{section}!:'"
         best = self.by_flag(path) or nearest_path(path, paths)
         if best is None:
             return ""
         if origin.kind == "env":
             return f"did you mean {env_name(best, self.prefix)}?"
         return f"did you mean {'--' if origin.kind == 'flag' else ''}{best}?"
+
+    def other_component(self, path: str) -> str | None:
+        """Return the default component of the section that a key stands in, if the key is a field of that."""
+        section, _, key = path.rpartition(".")
+        found = next((f for p, f in self.fields if p == section), None)
+        if found is None or found.holds is None or not found.holds.category or found.info.is_required():
+            return None
+        name = getattr(found.default, "name", None)
+        return name if isinstance(name, str) and key in type(found.default).model_fields else None
 
     def by_flag(self, path: str) -> str | None:
         """Return the field whose own flag has the name: `training.lr` is `--lr`."""
