@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any
 
 import click
@@ -30,7 +31,7 @@ class LazyGroup(click.Group):
         """Return a command, importing its module."""
         if cmd_name not in self._known:
             return None
-        found = import_module(f"{self._package}.{cmd_name.replace('import', 'import_')}").command
+        found = import_module(f"{self._package}.{cmd_name}{'_' if iskeyword(cmd_name) else ''}").command
         assert isinstance(found, click.Command)
         return found
 

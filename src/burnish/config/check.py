@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 from pydantic import BaseModel, ValidationError
 
 from burnish.config.fields import Field, Lookup, fields_of, literal_names, shape
-from burnish.config.layer import Mapping, Node, Plain, Scalar, find, plain
+from burnish.config.layer import Mapping, Node, Plain, Scalar, find, holder_at, plain
 from burnish.config.layer import Sequence as ListNode
 from burnish.config.origin import Origin
 from burnish.config.schema import BOOLEAN, Config, misreads
@@ -134,9 +134,7 @@ def _use_raw_text(values: Plain, tree: Mapping, errors: Sequence[Any]) -> bool:
 def _put(values: Plain, path: Sequence[str], text: str) -> bool:
     """Set the value at a path; return whether it was another one."""
     *parents, last = path
-    inner = values
-    for key in parents:
-        inner = inner[int(key)] if isinstance(inner, list) else inner.get(key) if isinstance(inner, dict) else None
+    inner = holder_at(values, parents)
     if isinstance(inner, list):
         before, inner[int(last)] = inner[int(last)], text
     elif isinstance(inner, dict) and last in inner:

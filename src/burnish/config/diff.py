@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from burnish.config.layer import Plain
+from burnish.config.layer import Plain, value_at
 from burnish.config.snapshot import Snapshot, flat, references_of
 
 Side: TypeAlias = Literal["a", "b"]
@@ -138,7 +138,7 @@ class _Seen:
         if path in self.values:
             return Given(self.values[path], (self.origin(path),), self.written.get(path, ""))
         inside = [leaf for leaf in self.values if leaf.startswith(f"{path}.")]
-        value = _value_at(self.snapshot.values, path)
+        value = value_at(self.snapshot.values, path)
         if not inside or not isinstance(value, list):
             return None
         return Given(value, tuple(dict.fromkeys(map(self.origin, inside))))
@@ -158,21 +158,6 @@ def _as_first_run(origin: str) -> str:
     """Return where a value of a run that was run again was written in the first place."""
     again = _REPLAYED.match(origin)
     return again[1] if again else origin
-
-
-def _value_at(values: Plain, path: str) -> Plain:
-    """Return what stands at a path; a key may itself hold dots."""
-    if not path:
-        return values
-    if isinstance(values, list):
-        key, _, rest = path.partition(".")
-        return _value_at(values[int(key)], rest) if key.isdecimal() and int(key) < len(values) else None
-    for key, item in values.items() if isinstance(values, dict) else ():
-        if path == key:
-            return item
-        if path.startswith(f"{key}."):
-            return _value_at(item, path[len(key) + 1 :])
-    return None
 
 
 def _computed(snapshot: Snapshot, path: str) -> Given | None:

@@ -14,13 +14,13 @@ from operator import is_not
 from typing import NamedTuple, NoReturn
 
 from burnish.config.layer import Mapping, Node, Scalar, Sequence, find, leaves
+from burnish.config.sources.bounds import MAX_NODES as _MAX_NODES
 from burnish.config.sources.flags import is_text
 from burnish.config.sources.yaml import resolve_plain
 from burnish.core.errors import BurnishError, ConfigError, Problem
 from burnish.core.nearest import nearest_path
 
 _MAX_CHAIN = 50
-_MAX_NODES = 200_000
 _MAX_TEXT = 1_000_000
 _DEEPEST_DEFAULT = 20
 _TOKEN = re.compile(r"\$\$\{|\$\{|\}")
@@ -113,11 +113,6 @@ class _Reference(NamedTuple):
     text: str
     target: str
     default: tuple[str | _Reference, ...] | None
-
-    @property
-    def default_text(self) -> str:
-        """The default as it stands, for one that holds no references."""
-        return "".join(part if isinstance(part, str) else part.text for part in self.default or ())
 
 
 def parse_template(text: str) -> tuple[str | _Reference, ...]:

@@ -15,6 +15,8 @@ Plain: TypeAlias = "None | bool | int | float | str | list[Plain] | dict[str, Pl
 
 
 DELETE = "~delete"
+AUTO = "auto"
+"""Stands where a value is chosen only where the run starts."""
 _BETWEEN = re.compile(r"\.(?![^\[\]]*\])")
 
 
@@ -144,6 +146,31 @@ def _descend(node: Node, parts: list[str]) -> Node | None:
             if inner is not None and (found := _descend(inner, parts[size:])) is not None:
                 return found
     return None
+
+
+def value_at(values: Plain, path: str) -> Plain:
+    """Return what stands at a path; a key may itself hold dots."""
+    if not path:
+        return values
+    if isinstance(values, list):
+        key, _, rest = path.partition(".")
+        return value_at(values[int(key)], rest) if key.isdecimal() and int(key) < len(values) else None
+    for key, item in values.items() if isinstance(values, dict) else ():
+        if path == key:
+            return item
+        if path.startswith(f"{key}."):
+            return value_at(item, path[len(key) + 1 :])
+    return None
+
+
+def holder_at(values: Plain, keys: Sequence_[str]) -> list[Plain] | dict[str, Plain] | None:
+    """Return the list or mapping that keys lead to in plain values, None where they lead to none."""
+    for key in keys:
+        if isinstance(values, list):
+            values = values[int(key)]
+        elif isinstance(values, dict):
+            values = values.get(key)
+    return values if isinstance(values, list | dict) else None
 
 
 def nested(path: str, node: Node) -> Mapping:

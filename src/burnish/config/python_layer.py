@@ -23,7 +23,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, Protocol
 
-from burnish.config.layer import Layer, Mapping, Node, Scalar, Sequence, leaves, nested, plain
+from burnish.config.layer import AUTO, Layer, Mapping, Node, Scalar, Sequence, leaves, nested, plain
 from burnish.config.merge import merge
 from burnish.config.origin import Origin
 from burnish.config.sources.flags import is_text
@@ -36,7 +36,6 @@ from burnish.core.secrets import Masker, literals_of_secrets
 _SHOWN_READS = 4
 _DEEPEST = 100
 _MOST_BITS = 3000  # some 900 digits: no setting needs them, and Python refuses to print many more
-AUTO = "auto"
 
 
 class Below(Protocol):

@@ -16,7 +16,7 @@ from burnish.config.fields import Lookup, fields_of, shown_path
 from burnish.config.fit import default_at, field_at, fit
 from burnish.config.freeze import freeze
 from burnish.config.interpolate import FindRun, References, RunReference, interpolate
-from burnish.config.layer import Layer, Mapping, Node, Scalar, find
+from burnish.config.layer import AUTO, Layer, Mapping, Node, Scalar, find
 from burnish.config.layers import (
     Composition,
     FrozenLayer,
@@ -28,7 +28,7 @@ from burnish.config.layers import (
     read_sources,
 )
 from burnish.config.origin import Origin
-from burnish.config.resolved import AUTO, Resolved, Undecided, as_tree, masked, masker_of
+from burnish.config.resolved import Resolved, Undecided, as_tree, masked, masker_of
 from burnish.config.schema import Config
 from burnish.config.sources.env import PREFIX
 from burnish.config.sources.files import FileLayer, read_files, static_tree

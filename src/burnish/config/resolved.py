@@ -14,7 +14,21 @@ from burnish.config.fields import Field, Lookup, SmartKind, shape
 from burnish.config.fit import default_tree
 from burnish.config.freeze import Frozen, digest, freeze, secret_texts, without_seeds
 from burnish.config.interpolate import RunReference
-from burnish.config.layer import Mapping, Node, Plain, Scalar, find, leaves, losers, nested, node_of, plain
+from burnish.config.layer import (
+    AUTO,
+    Mapping,
+    Node,
+    Plain,
+    Scalar,
+    find,
+    holder_at,
+    leaves,
+    losers,
+    nested,
+    node_of,
+    plain,
+    value_at,
+)
 from burnish.config.merge import merge
 from burnish.config.origin import Origin
 from burnish.config.schema import Config
@@ -24,8 +38,6 @@ if TYPE_CHECKING:
     from burnish.config.python_layer import PythonLayer
     from burnish.core.hardware import Machine
     from burnish.core.secrets import Masker
-
-AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -265,16 +277,6 @@ def as_tree(values: Plain) -> Mapping:
     return tree
 
 
-def value_at(values: Plain, path: str) -> Plain:
-    """Return the value at a dotted path, None where there is none."""
-    for key in path.split("."):
-        if isinstance(values, list):
-            values = values[int(key)] if key.isdecimal() and int(key) < len(values) else None
-        else:
-            values = values.get(key) if isinstance(values, dict) else None
-    return values
-
-
 def _is_written(tree: Mapping, path: str) -> bool:
     node = find(tree, path)
     return node is not None and node.origin.kind != "default"
@@ -282,12 +284,7 @@ def _is_written(tree: Mapping, path: str) -> bool:
 
 def _put(values: dict[str, Plain], path: str, value: Plain) -> None:
     *parents, name = path.split(".")
-    section: Plain = values
-    for key in parents:
-        if isinstance(section, list):
-            section = section[int(key)]
-        elif isinstance(section, dict):
-            section = section.get(key)
+    section = holder_at(values, parents)
     if isinstance(section, dict):
         section[name] = value
     elif isinstance(section, list):

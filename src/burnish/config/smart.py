@@ -21,7 +21,7 @@ from collections.abc import Mapping as Environ
 from dataclasses import dataclass, field
 
 from burnish.config.fields import SmartKind
-from burnish.config.layer import Plain
+from burnish.config.layer import AUTO, Plain
 from burnish.config.origin import Origin
 from burnish.core.hardware import Machine
 
@@ -54,11 +54,11 @@ def choose(
         environ: The environment of the launcher.
     """
     choices = Choices()
-    device = next((str(v) for p, k in smart.items() if k == "device" and (v := value(p)) != "auto"), machine.device)
+    device = next((str(v) for p, k in smart.items() if k == "device" and (v := value(p)) != AUTO), machine.device)
     has_bf16 = device.startswith("cuda") and machine.has_bf16
     here = Origin("machine", machine.summary)
     for path, kind in smart.items():
-        if kind in ("batch", "accumulation") or value(path) != "auto":
+        if kind in ("batch", "accumulation") or value(path) != AUTO:
             continue
         if kind == "device":
             choices.values[path] = device, here

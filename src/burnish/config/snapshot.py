@@ -10,18 +10,10 @@ from typing import Any
 import yaml
 
 from burnish.config.interpolate import RunReference
-from burnish.config.layer import (
-    Mapping,
-    Node,
-    Plain,
-    Scalar,
-    Sequence,
-    leaves,
-    plain,
-)
+from burnish.config.layer import AUTO, Mapping, Node, Plain, Scalar, Sequence, leaves, plain
 from burnish.config.layers import FrozenLayer
 from burnish.config.origin import Origin
-from burnish.config.resolved import AUTO, Resolved
+from burnish.config.resolved import Resolved
 from burnish.config.sources.files import read_snapshot as read_tree
 from burnish.config.sources.flags import split_flags
 from burnish.config.sources.yaml import resolve_plain

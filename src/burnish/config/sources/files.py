@@ -13,6 +13,7 @@ from burnish.config.layer import Layer, Mapping, Node, Scalar, empty, nested
 from burnish.config.layer import Sequence as ListNode
 from burnish.config.merge import element_key, merge
 from burnish.config.origin import Origin
+from burnish.config.sources.bounds import MAX_BYTES
 from burnish.config.sources.python import PythonFile, parents_of
 from burnish.config.sources.yaml import parse_yaml
 from burnish.core.errors import ConfigError, Problem
@@ -20,7 +21,7 @@ from burnish.core.nearest import nearest
 
 SUFFIXES = (".yaml", ".yml", ".toml", ".py")
 
-MOST_BYTES = (16 << 20) + 1
+MOST_BYTES = MAX_BYTES + 1
 
 
 class FileLayer(NamedTuple):

@@ -14,13 +14,13 @@ from typing import Any
 
 from burnish.config.layer import Mapping, Node, Scalar, Sequence
 from burnish.config.origin import Origin
+from burnish.config.sources.bounds import MAX_BYTES as _MAX_BYTES
+from burnish.config.sources.bounds import MAX_DEPTH as _MAX_DEPTH
+from burnish.config.sources.bounds import MAX_DIGITS as _MAX_DIGITS
+from burnish.config.sources.bounds import MAX_NODES as _MAX_NODES
 from burnish.core.errors import ConfigError, Problem
 
 # The same bounds as YAML's: see there.
-_MAX_DEPTH = 100
-_MAX_NODES = 200_000
-_MAX_BYTES = 16 << 20
-_MAX_DIGITS = 1000
 _TOO_DEEP = f"nested deeper than {_MAX_DEPTH} levels"
 
 _STRING = (

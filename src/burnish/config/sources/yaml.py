@@ -14,13 +14,13 @@ import yaml
 
 from burnish.config.layer import Mapping, Node, Scalar, Sequence
 from burnish.config.origin import Origin
+from burnish.config.sources.bounds import MAX_BYTES as _MAX_BYTES
+from burnish.config.sources.bounds import MAX_DEPTH as _MAX_DEPTH
+from burnish.config.sources.bounds import MAX_DIGITS as _MAX_DIGITS
+from burnish.config.sources.bounds import MAX_NODES as _MAX_NODES
 from burnish.core.errors import ConfigError, Problem
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_MAX_DEPTH = 100
-_MAX_NODES = 200_000  # after aliases are followed; the largest real recipe seen has about 700
-_MAX_BYTES = 16 << 20
-_MAX_DIGITS = 1000  # int() and str() refuse more than some 4,300; no setting needs them
 _TAG = "tag:yaml.org,2002:"
 
 _INT = re.compile(r"[-+]?[0-9][0-9_]*\Z|0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
