@@ -19,7 +19,8 @@ from burnish.core.errors import RunError, UsageError
 from burnish.core.files import FileLock
 from burnish.core.paths import RunPaths
 from burnish.core.processes import ProcessIdentity, signal_group, wait_pidfd
-from burnish.launch.recorder import Progress, Recorder
+from burnish.launch.progress import Progress
+from burnish.launch.recorder import Recorder
 from burnish.launch.retry import Exit, RetryPolicy, State, final_state
 from burnish.sinks import SinkFactory
 from burnish.track.start import ATTEMPT_VARIABLE, RUN_DIR_VARIABLE
