@@ -277,9 +277,11 @@ def _timed(call: Callable[[int], object], steps: range) -> list[int]:
 
 def _floor(folder: Path) -> Callable[[], object]:
     """Return one `os.write` of a frame as long as a row's in a journal."""
-    from burnish.journal.frame import encode_body, frame
+    from burnish.journal.entry import PACKED_ROW, row_struct
+    from burnish.journal.frame import frame
 
-    raw = frame(encode_body((0, 1000, 1000, time.time(), 0, *row_of(0).values())), 0)
+    values = row_of(0).values()
+    raw = frame(row_struct(len(values)).pack(PACKED_ROW, 1000, 1000, time.time(), 0, *values), 0)
     descriptor = os.open(folder / "floor", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     return lambda: os.write(descriptor, raw)
 

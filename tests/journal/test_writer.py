@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -180,13 +181,83 @@ def test_payload_that_json_does_not_know_is_kept_as_text(tmp_path, value, kept):
     assert last.payload == {"fact": kept}
 
 
+def test_name_that_is_no_valid_unicode_is_kept_as_it_can_be_written(tmp_path):
+    writer = JournalWriter(tmp_path, 0, dict)
+    for step in range(2):
+        writer.row(("caf\udce9", "b"), (0.5, 1.0), step, 0.0)
+    writer.close()
+    assert [row.keys for row in rows(journal_files(tmp_path)[0])] == [("caf\\udce9", "b")] * 2
+
+
+def test_row_too_large_for_a_frame_is_refused_and_the_next_call_goes_on(tmp_path):
+    writer = JournalWriter(tmp_path, 0, dict)
+    width = MAX_BODY_BYTES // 8
+    with pytest.raises(
+        JournalError, match=rf"^a row of {width} values is too large, a journal takes up to 67108864 bytes$"
+    ):
+        writer.row(("a",) * width, (0.5,) * width, 0, 0.0)
+    writer.row(("a",), (0.5,), 1, 0.0)
+    writer.close()
+    (path,) = journal_files(tmp_path)
+    assert [row.step for row in rows(path)] == [1]
+
+
+def test_clock_that_was_set_back_to_a_taken_name_takes_the_next_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "time_ns", lambda: 5_000_000)
+    for step in range(3):
+        writer = JournalWriter(tmp_path, 0, dict)
+        writer.row(("a",), (0.5,), step, 0.0)
+        writer.close()
+    found = {JournalName.parse(path).started_us: rows(path)[0].step for path in journal_files(tmp_path)}
+    assert found == {5000: 0, 5001: 1, 5002: 2}
+
+
+def test_file_that_has_grown_too_large_is_left_for_another(tmp_path, monkeypatch):
+    monkeypatch.setattr("burnish.journal.writer.SEGMENT_BYTES", 1 << 20)
+    writer = JournalWriter(tmp_path, 0, dict)
+    keys = tuple(f"metric/{number}" for number in range(100))
+    for step in range(4000):
+        writer.row(keys, (0.5,) * 100, step, 0.0)
+    writer.close()
+    files = journal_files(tmp_path)
+    assert len(files) == 4
+    assert [row.step for path in files for row in rows(path)] == list(range(4000))
+    openings = [read(path)[0].payload["continues"] for path in files]
+    assert openings == [False, True, True, True]
+
+
+def test_ever_new_names_do_not_fill_the_memory_and_are_all_kept(tmp_path):
+    writer = JournalWriter(tmp_path, 0, dict)
+    for step in range(10_000):
+        writer.row((f"loss/{step}",), (float(step),), step, 0.0)
+    assert len(writer._segment.keys) <= 4096
+    writer.close()
+    found = rows(journal_files(tmp_path)[0])
+    assert [(row.keys, row.values) for row in found] == [((f"loss/{s}",), (float(s),)) for s in range(10_000)]
+
+
+def test_writer_that_was_closed_and_used_again_still_gives_a_forked_child_its_own_file(tmp_path):
+    writer = JournalWriter(tmp_path, 0, dict)
+    writer.close()
+    writer.row(("a",), (0.5,), 0, 0.0)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            writer.row(("a",), (0.5,), 1, 0.0)
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+    writer.close()
+    assert {JournalName.parse(path).pid for path in journal_files(tmp_path)} == {os.getpid(), pid}
+
+
 SHORT_WRITES = """
 import resource, signal, sys
 from pathlib import Path
 from burnish.journal import JournalWriter
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
+resource.setrlimit(resource.RLIMIT_FSIZE, (520, 520))
 writer = JournalWriter(Path(sys.argv[1]), 0, dict)
 for step in range(100):
     try:

@@ -209,11 +209,10 @@ def test_folder_that_comes_back_is_written_again_and_the_loss_is_told(run, folde
     "call",
     [
         lambda run: run.log({"x": 0.5}, step=2**70),
-        lambda run: run.log({"\ud800": 0.5}),
         lambda run: run.log_text("huge", "x" * (65 << 20)),
         lambda run: run.report({"odd": Unprintable()}),
     ],
-    ids=["step", "name", "text", "fact"],
+    ids=["step", "text", "fact"],
 )
 def test_what_cannot_be_written_is_counted_and_never_raises(run, call, caplog):
     call(run)

@@ -8,81 +8,27 @@ little endian. The checksum covers the salt, the length and the body, so neither
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Final
 from zlib import crc32
-
-import msgspec
 
 from burnish.core.errors import JournalError
 
 MAGIC: Final = b"\x89BRN\r\n\x1a\n"  # as PNG's: a text-mode copy or a stripped high bit breaks it visibly
-FORMAT: Final = 1
+FORMAT: Final = 2
 SALT_BYTES: Final = 8
 MAX_BODY_BYTES: Final = 64 << 20
 # A row may lean on a key set written at most this many bytes before it, so that a reader that starts in
 # the middle of a file needs to look back no further.
 KEYS_EVERY_BYTES: Final = 1 << 20
 
+MARK: Final = 0xB5A7
+FRAME_HEADER: Final = struct.Struct("<HII")
 _FILE_HEADER = struct.Struct(f"<8sI{SALT_BYTES}s")
-_FRAME_HEADER = struct.Struct("<HII")
 _LENGTH = struct.Struct("<I")
-_MARK: Final = 0xB5A7
-_MARK_BYTES: Final = _MARK.to_bytes(2, "little")
+_MARK_BYTES: Final = MARK.to_bytes(2, "little")
 FILE_HEADER_BYTES: Final = _FILE_HEADER.size
-FRAME_HEADER_BYTES: Final = _FRAME_HEADER.size
-
-# What a user reports may hold any type (a version, a path, a dtype): its text is better than a failed training.
-encode_body = msgspec.msgpack.Encoder(enc_hook=str).encode
-_decode_body = msgspec.msgpack.Decoder().decode
-
-
-class Kind(IntEnum):
-    """What a body holds: its first element. A reader passes on the kinds that it does not know."""
-
-    ROW = 0
-    """`[kind, seq, step, time, key set, value…]`: scalars of one call."""
-    KEYS = 1
-    """`[kind, seq, key set, [name…]]`: the names that rows with this key set have."""
-    LIFECYCLE = 2
-    """Here and below `[kind, seq, step | nil, time, key, payload]`: open, resume, progress, end…"""
-    CHECKPOINT = 3
-    TEXT = 4
-    ALERT = 5
-    LOG = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """Scalars logged by one call.
-
-    Attributes:
-        seq: Counts the frames of one file, from 0.
-        step: The training step that the values belong to.
-        time: Wall clock, seconds since the epoch.
-        keys: The metrics' names.
-        values: Their values; NaN and infinities are kept.
-    """
-
-    seq: int
-    step: int
-    time: float
-    keys: tuple[str, ...]
-    values: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """Any frame that is not a row of scalars."""
-
-    kind: int
-    seq: int
-    step: int | None
-    time: float
-    key: str
-    payload: dict[str, object]
+FRAME_HEADER_BYTES: Final = FRAME_HEADER.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +62,11 @@ def read_salt(header: bytes, name: str) -> bytes:
     return bytes(salt)
 
 
+def checksum_seed(size: int, salt_crc: int) -> int:
+    """Return the checksum of what stands before a body of this size: the file's salt and the length."""
+    return crc32(_LENGTH.pack(size), salt_crc)
+
+
 def frame(body: bytes, salt_crc: int) -> bytes:
     """Wrap a body; `salt_crc` is the CRC-32 of the file's salt.
 
@@ -125,19 +76,19 @@ def frame(body: bytes, salt_crc: int) -> bytes:
     size = len(body)
     if size > MAX_BODY_BYTES:
         raise JournalError(f"a record of {size} bytes is too large, a journal takes up to {MAX_BODY_BYTES}")
-    return _FRAME_HEADER.pack(_MARK, size, crc32(body, crc32(_LENGTH.pack(size), salt_crc))) + body
+    return FRAME_HEADER.pack(MARK, size, crc32(body, checksum_seed(size, salt_crc))) + body
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What a buffer of frames held: bodies with the offset after each, damage, and where reading stopped."""
+    """What a buffer of frames held: bodies, damage, and the file offset at which reading stopped."""
 
-    bodies: list[tuple[int, memoryview]]
+    bodies: list[memoryview]
     damage: list[Damage]
     end: int
 
 
-def scan(buffer: memoryview, salt_crc: int, base: int) -> Scan:
+def scan(buffer: bytes, salt_crc: int, base: int) -> Scan:
     """Split a buffer into the bodies of its whole frames.
 
     A broken frame is skipped up to the next good one. What follows the last good frame is left alone, since
@@ -148,14 +99,13 @@ def scan(buffer: memoryview, salt_crc: int, base: int) -> Scan:
         salt_crc: The CRC-32 of the file's salt.
         base: The file offset of the buffer; offsets in the result count from the file's beginning.
     """
-    bodies: list[tuple[int, memoryview]] = []
+    bodies: list[memoryview] = []
     damage: list[Damage] = []
-    at = 0
-    while (size := _frame_size(buffer, at, salt_crc)) != 0 or at < len(buffer):
-        if size:
-            bodies.append((base + at + size, buffer[at + FRAME_HEADER_BYTES : at + size]))
-            at += size
-            continue
+    view, at = memoryview(buffer), 0
+    while True:
+        at = _take_good(buffer, view, at, salt_crc, bodies)
+        if at >= len(buffer):
+            break
         good = _next_good(buffer, at + 1, salt_crc)
         if good < 0:
             break
@@ -164,44 +114,50 @@ def scan(buffer: memoryview, salt_crc: int, base: int) -> Scan:
     return Scan(bodies, damage, base + at)
 
 
-def _frame_size(buffer: memoryview, at: int, salt_crc: int) -> int:
-    """Return the size of the good frame at an offset, 0 when there is none."""
-    if at + FRAME_HEADER_BYTES > len(buffer):
-        return 0
-    mark, size, crc = _FRAME_HEADER.unpack_from(buffer, at)
-    end = at + FRAME_HEADER_BYTES + size
-    if mark != _MARK or not 0 < size <= MAX_BODY_BYTES or end > len(buffer):
-        return 0
-    body = buffer[at + FRAME_HEADER_BYTES : end]
-    return end - at if crc32(body, crc32(_LENGTH.pack(size), salt_crc)) == crc else 0
+def _take_good(buffer: bytes, view: memoryview, at: int, salt_crc: int, bodies: list[memoryview]) -> int:
+    """Add the bodies of the good frames from an offset on; return the offset after the last.
+
+    This loop is the floor of everything that reads a journal, hence the local names and the seeds kept by size.
+    """
+    unpack, take, seeds = FRAME_HEADER.unpack_from, bodies.append, _Seeds(salt_crc)
+    last = len(buffer) - FRAME_HEADER_BYTES
+    while at <= last:
+        mark, size, crc = unpack(buffer, at)
+        start = at + FRAME_HEADER_BYTES
+        body = view[start : start + size]
+        if mark != MARK or not 0 < size <= MAX_BODY_BYTES or len(body) < size or crc32(body, seeds[size]) != crc:
+            break
+        take(body)
+        at = start + size
+    return at
 
 
-def _next_good(buffer: memoryview, at: int, salt_crc: int) -> int:
-    raw = bytes(buffer[at:])
-    found = raw.find(_MARK_BYTES)
+class _Seeds(dict[int, int]):
+    """The checksum's seed by the size of the body, each computed once."""
+
+    def __init__(self, salt_crc: int) -> None:
+        super().__init__()
+        self._salt_crc = salt_crc
+
+    def __missing__(self, size: int) -> int:
+        self[size] = seed = checksum_seed(size, self._salt_crc)
+        return seed
+
+
+def _next_good(buffer: bytes, at: int, salt_crc: int) -> int:
+    """Return where the next good frame begins, -1 where there is none."""
+    view = memoryview(buffer)
+    found = buffer.find(_MARK_BYTES, at)
     while found >= 0:
-        if _frame_size(buffer, at + found, salt_crc):
-            return at + found
-        found = raw.find(_MARK_BYTES, found + 1)
+        if _is_good(view, found, salt_crc):
+            return found
+        found = buffer.find(_MARK_BYTES, found + 1)
     return -1
 
 
-def decode(bodies: list[tuple[int, memoryview]], keys: dict[int, tuple[str, ...]]) -> Iterator[Row | Record]:
-    """Turn bodies into rows and records, in their order.
-
-    Args:
-        bodies: What `scan` found.
-        keys: Key sets by number; those met on the way are added, so pass the same one for a whole file.
-    """
-    for _, body in bodies:
-        fields = _decode_body(body)
-        kind = fields[0]
-        if kind == Kind.ROW:
-            _, seq, step, time, number, *values = fields
-            names = keys.get(number)
-            if names is not None:  # else its key set was lost to damage, which the scan has reported
-                yield Row(seq, step, time, names, tuple(values))
-        elif kind == Kind.KEYS:
-            keys[fields[2]] = tuple(fields[3])
-        else:
-            yield Record(*fields[:6])
+def _is_good(view: memoryview, at: int, salt_crc: int) -> bool:
+    if at + FRAME_HEADER_BYTES > len(view):
+        return False
+    _, size, crc = FRAME_HEADER.unpack_from(view, at)
+    body = view[at + FRAME_HEADER_BYTES : at + FRAME_HEADER_BYTES + size]
+    return 0 < size <= MAX_BODY_BYTES and len(body) == size and crc32(body, checksum_seed(size, salt_crc)) == crc

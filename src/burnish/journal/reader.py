@@ -9,24 +9,19 @@ from pathlib import Path
 from zlib import crc32
 
 from burnish.core.errors import JournalError
-from burnish.journal.frame import (
-    FILE_HEADER_BYTES,
-    KEYS_EVERY_BYTES,
-    Damage,
-    Record,
-    Row,
-    decode,
-    read_salt,
-    scan,
-)
+from burnish.journal.entry import Record, Row, decode
+from burnish.journal.frame import FILE_HEADER_BYTES, KEYS_EVERY_BYTES, Damage, read_salt, scan
 
 _log = logging.getLogger(__name__)
 _CHUNK_BYTES = 32 << 20
+SYSTEM_RANK = -1
+"""Stands for the process that watches a run, in whose journal system metrics and alerts are."""
+_SYSTEM = "system"
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class JournalName:
-    """What a journal's file name says: `<rank>-<start in µs>-<pid>.journal`."""
+    """What a journal's file name says: `<rank>-<start in µs>-<pid>.journal`, `system-…` for the watching process."""
 
     rank: int
     started_us: int
@@ -35,10 +30,14 @@ class JournalName:
     @classmethod
     def parse(cls, path: Path) -> JournalName:
         """Read a name; one that does not follow the rule sorts first."""
-        parts = path.stem.split("-")
-        if len(parts) == 3 and all(part.isdigit() for part in parts):
-            return cls(int(parts[0]), int(parts[1]), int(parts[2]))
-        return cls(-1, 0, 0)
+        rank, *rest = path.stem.split("-")
+        if len(rest) == 2 and all(part.isdigit() for part in rest) and (rank.isdigit() or rank == _SYSTEM):
+            return cls(SYSTEM_RANK if rank == _SYSTEM else int(rank), int(rest[0]), int(rest[1]))
+        return cls(SYSTEM_RANK, 0, 0)
+
+    def __str__(self) -> str:
+        rank = _SYSTEM if self.rank == SYSTEM_RANK else str(self.rank)
+        return f"{rank}-{self.started_us}-{self.pid}.journal"
 
 
 def journal_files(folder: Path) -> list[Path]:
@@ -61,7 +60,7 @@ class JournalReader:
         self.path = path
         self.damage: list[Damage] = []
         self._file = path.open("rb")
-        self._keys: dict[int, tuple[str, ...]] = {}
+        self.keys: dict[int, tuple[str, ...]] = {}
         self._salt_crc: int | None = None
         self.offset = max(offset, FILE_HEADER_BYTES)
         if offset > FILE_HEADER_BYTES:
@@ -69,19 +68,26 @@ class JournalReader:
 
     def read(self) -> list[Row | Record]:
         """Return the rows and records that were completed since the last call (at most some 32 MiB)."""
+        return list(decode(self.read_bodies(), self.keys))
+
+    def read_bodies(self) -> list[memoryview]:
+        """Return the bodies that were completed since the last call, not decoded (at most some 32 MiB).
+
+        Whoever decodes them adds the key sets that it meets to `keys`.
+        """
         if not self._read_header():
             return []
         size = _CHUNK_BYTES
         while True:
             self._file.seek(self.offset)
             raw = self._file.read(size)
-            found = scan(memoryview(raw), self._salt_crc or 0, self.offset)
+            found = scan(raw, self._salt_crc or 0, self.offset)
             if found.bodies or len(raw) < size:
                 break
             size *= 2  # one frame may be larger than a chunk
         self.damage += found.damage
         self.offset = found.end
-        return list(decode(found.bodies, self._keys))
+        return found.bodies
 
     def read_all(self) -> list[Row | Record]:
         """Return everything up to the end of the file."""
@@ -116,7 +122,7 @@ class JournalReader:
         start = max(FILE_HEADER_BYTES, self.offset - 2 * KEYS_EVERY_BYTES)
         self._file.seek(start)
         raw = self._file.read(self.offset - start)
-        for _ in decode(scan(memoryview(raw), self._salt_crc or 0, start).bodies, self._keys):
+        for _ in decode(scan(raw, self._salt_crc or 0, start).bodies, self.keys):
             pass
 
 
@@ -144,8 +150,11 @@ class RunReader:
                 if name not in self._readers:
                     self._readers[name] = JournalReader(path, self._offsets.get(name, 0))
                 reader = self._readers[name]
-                while entries := reader.read():
-                    yield reader, entries
+                before = -1
+                while reader.offset != before:
+                    before = reader.offset
+                    if entries := reader.read():
+                        yield reader, entries
             except FileNotFoundError:
                 continue  # a writer on a full disk takes its empty file away again
             except JournalError as error:

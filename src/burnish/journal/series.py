@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from burnish.core.errors import JournalError
-from burnish.journal.frame import Damage, Kind, Record, Row
+from burnish.journal.entry import Kind, Record, Row
+from burnish.journal.frame import Damage
 from burnish.journal.reader import JournalName, JournalReader, journal_files
 
 Mask = npt.NDArray[np.bool_]

@@ -12,13 +12,43 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from itertools import count
+from os import write
 from pathlib import Path
 from threading import Lock
 from zlib import crc32
 
-from burnish.journal.frame import KEYS_EVERY_BYTES, SALT_BYTES, Kind, encode_body, file_header, frame
+from burnish.core.errors import JournalError
+from burnish.journal.entry import PACKED_ROW, Kind, encode_body, row_struct
+from burnish.journal.frame import (
+    FRAME_HEADER,
+    KEYS_EVERY_BYTES,
+    MARK,
+    MAX_BODY_BYTES,
+    SALT_BYTES,
+    checksum_seed,
+    file_header,
+    frame,
+)
+from burnish.journal.reader import JournalName
 
-_SUFFIX = ".journal"
+SEGMENT_BYTES = 512 << 20
+"""A file that has grown so large is left for another: no sequence number overflows, and files can be archived."""
+_MOST_KEY_SETS = 4096  # a name that holds the step would otherwise fill the memory
+_NAME_TRIES = 1000
+
+
+class _KeySet:
+    """A key set that a file has named, and all that is the same in each of its rows."""
+
+    __slots__ = ("named_at", "number", "pack", "seed", "size")
+
+    def __init__(self, number: int, width: int, salt_crc: int, named_at: int) -> None:
+        layout = row_struct(width)
+        self.number = number
+        self.named_at = named_at
+        self.pack = layout.pack
+        self.size = layout.size
+        self.seed = checksum_seed(layout.size, salt_crc)
 
 
 class _Segment:
@@ -31,19 +61,15 @@ class _Segment:
     __slots__ = ("descriptor", "keys", "numbers", "salt_crc", "seq", "written")
 
     def __init__(self, folder: Path, rank: int, opening: Mapping[str, object]) -> None:
-        # Microseconds keep the names of two files that one process opens in turn apart and in order.
-        name = f"{rank}-{time.time_ns() // 1000}-{os.getpid()}{_SUFFIX}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-        path = folder / name
-        self.descriptor = os.open(path, flags, 0o644)
+        path, self.descriptor = _create(folder, rank)
         salt = os.urandom(SALT_BYTES)
         self.salt_crc = crc32(salt)
         self.seq = count()
         self.numbers = count()
-        self.keys: dict[tuple[str, ...], tuple[int, int]] = {}
+        self.keys: dict[tuple[str, ...], _KeySet] = {}
         self.written = 0
         try:
-            self._write(file_header(salt))
+            self.write(file_header(salt))
             self.append(encode_body((int(Kind.LIFECYCLE), next(self.seq), None, time.time(), "open", opening)))
         except OSError:
             path.unlink(missing_ok=True)  # or each call on a full disk would leave a file behind
@@ -59,30 +85,51 @@ class _Segment:
         Raises:
             OSError: Nothing, or not all of it, could be written; the segment must not be used again.
         """
-        self._write(frame(body, self.salt_crc))
+        self.write(frame(body, self.salt_crc))
 
-    def _write(self, raw: bytes) -> None:
-        done = os.write(self.descriptor, raw)
+    def write(self, raw: bytes) -> None:
+        """Write bytes, all at once or not at all as far as readers are concerned."""
+        done = write(self.descriptor, raw)
         if done != len(raw):
             raise OSError(28, "short write: no space left on device")
         self.written += done
 
-    def name_keys(self, keys: tuple[str, ...]) -> int:
-        """Write a key set and return its number.
+    def name_keys(self, keys: tuple[str, ...]) -> _KeySet:
+        """Write a key set and return it.
 
-        The frame is written before the number is published: another thread that finds the number can
-        only write its row after it.
+        The frame is written before the set is published: another thread that finds it can only write its row after it.
 
         Raises:
             TypeError: A name is no string.
+            JournalError: A row of so many values would be too large.
         """
         for name in keys:
             if not isinstance(name, str):
                 raise TypeError(f"a metric's name must be a string, not {name!r}")
-        number = next(self.numbers)
-        self.append(encode_body((Kind.KEYS, next(self.seq), number, keys)))
-        self.keys[keys] = (number, self.written)
-        return number
+        number, width = next(self.numbers), len(keys)
+        if row_struct(width).size > MAX_BODY_BYTES:
+            raise JournalError(f"a row of {width} values is too large, a journal takes up to {MAX_BODY_BYTES} bytes")
+        self.append(encode_body((int(Kind.KEYS), next(self.seq), number, tuple(map(_text, keys)))))
+        if len(self.keys) >= _MOST_KEY_SETS:
+            self.keys.clear()
+        self.keys[keys] = named = _KeySet(number, width, self.salt_crc, self.written)
+        return named
+
+
+def _create(folder: Path, rank: int) -> tuple[Path, int]:
+    """Make a journal file; microseconds keep those that one process opens in turn apart and in order.
+
+    A clock that was set back may come to a name a second time, which then belongs to an older process of the same id.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+    started_us = time.time_ns() // 1000
+    for later in range(_NAME_TRIES):
+        path = folder / str(JournalName(rank, started_us + later, os.getpid()))
+        try:
+            return path, os.open(path, flags, 0o644)
+        except FileExistsError:
+            continue
+    raise FileExistsError(17, f"no free name for a journal in {folder}")
 
 
 class JournalWriter:
@@ -93,7 +140,7 @@ class JournalWriter:
 
     Args:
         folder: The run's journal folder; it must exist.
-        rank: This process's rank in the job.
+        rank: This process's rank in the job; `SYSTEM_RANK` for the process that watches it.
         opening: Returns what each file shall say of itself in its first record (attempt, pid, …).
     """
 
@@ -105,17 +152,21 @@ class JournalWriter:
         # A further file of one attempt (a forked child's, or one after a full disk) replays nothing of the first.
         self._continues = False
         self._opening_lock = Lock()
-        _open_writers.add(self)
 
     def row(self, keys: tuple[str, ...], values: tuple[float, ...], step: int, at: float) -> None:
         """Append one row of scalars: `values[i]` of metric `keys[i]` at a step and wall time."""
         segment = self._segment or self._open()
         try:
-            number, named_at = segment.keys.get(keys, (-1, 0))
-            if number < 0 or segment.written - named_at > KEYS_EVERY_BYTES:
-                number = segment.name_keys(keys)
-            # Kind.ROW as a plain 0: an IntEnum costs the encoder a microsecond.
-            segment.append(encode_body((0, next(segment.seq), step, at, number, *values)))
+            known = segment.keys.get(keys)
+            if known is None or segment.written - known.named_at > KEYS_EVERY_BYTES:
+                segment = self._rolled(segment)
+                known = segment.name_keys(keys)
+            # What `frame` and `_Segment.write` do, written out: each call less is a twentieth of the whole.
+            body = known.pack(PACKED_ROW, next(segment.seq), step, at, known.number, *values)
+            raw = FRAME_HEADER.pack(MARK, known.size, crc32(body, known.seed)) + body
+            if write(segment.descriptor, raw) != len(raw):
+                raise OSError(28, "short write: no space left on device")
+            segment.written += len(raw)
         except OSError:
             self._abandon(segment)
             raise
@@ -135,12 +186,20 @@ class JournalWriter:
             self._abandon(segment)
         _open_writers.discard(self)
 
+    def _rolled(self, segment: _Segment) -> _Segment:
+        """Return the segment to go on in: another one when this has grown too large."""
+        if segment.written < SEGMENT_BYTES:
+            return segment
+        self._abandon(segment)
+        return self._segment or self._open()
+
     def _open(self) -> _Segment:
         with self._opening_lock:  # two threads that log first at once share one file
             if self._segment is None:
                 opening = {**self._opening(), "continues": self._continues}
                 self._segment = _Segment(self._folder, self._rank, opening)
                 self._continues = True
+                _open_writers.add(self)
             return self._segment
 
     def _abandon(self, segment: _Segment) -> None:

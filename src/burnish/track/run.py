@@ -17,7 +17,7 @@ from typing import Final, Literal, Self
 
 from burnish.core.paths import RunPaths
 from burnish.core.secrets import Masker
-from burnish.journal.frame import Kind
+from burnish.journal.entry import Kind
 from burnish.journal.writer import JournalWriter
 
 _log = logging.getLogger(__name__)
