@@ -195,7 +195,7 @@ def _of_tensor(tensor: torch.Tensor, bins: int, range: tuple[float, float] | Non
         pieces = tensor.detach().reshape(-1).split(_PIECE)
         low, high, start, stop = _device_limits(pieces, bins, range)
         scale = torch.maximum(low.abs(), high.abs())
-        scale = torch.where((scale > 0) & scale.isfinite(), scale.log2().floor().exp2(), 1.0)
+        scale = torch.where((scale > 0) & scale.isfinite(), scale.log2().floor().clamp(max=1023).exp2(), 1.0)
         counts, size, mean, squares = _device_counts(pieces, bins, start, stop, scale)
         known = torch.cat([torch.stack([low, high, start, stop, scale, size, mean, squares]), counts]).tolist()
     spread = _Moments(int(known[5]), known[0], known[1], known[4], known[6], known[7])
