@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import Final, Literal, cast
+from typing import Final, Literal
 
 Best = Literal["min", "max", ""]
 
@@ -50,10 +50,10 @@ def best_direction(name: str, definitions: Mapping[str, Mapping[str, object]]) -
     >>> best_direction("eval/loss", {"eval/*": {"best": "max"}})
     'max'
     """
-    for pattern in reversed(definitions):
+    for pattern in reversed(list(definitions)):
         said = definitions[pattern].get("best")
         if said in ("min", "max") and fnmatchcase(name, pattern):
-            return cast(Best, said)
+            return "min" if said == "min" else "max"
     return direction_of_name(name)
 
 
