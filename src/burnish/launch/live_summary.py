@@ -1,0 +1,142 @@
+"""The summary of each metric while a run lives: what `Scalars.summary` says of the finished run, point by point.
+
+Points that a resumed attempt replaces are taken back to the last checkpoint at or before its step, which is where
+attempts go on. Where there was none they stay counted until the run ends and the summary is made from the scalars.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from burnish.journal import Kind, Record, Row
+from burnish.journal.direction import Best, best_direction
+
+_MOST_MARKS = 8
+
+
+@dataclass(slots=True)
+class _Metric:
+    """What is known of one metric; `low` and `high` leave NaN out, the best also infinities."""
+
+    first: float
+    first_step: int
+    count: int = 0
+    last: float = math.nan
+    last_step: int = -1
+    low: float = math.inf
+    high: float = -math.inf
+    is_number: bool = False
+    nonfinite: int = 0
+    best_low: tuple[float, int] | None = None
+    best_high: tuple[float, int] | None = None
+
+    def take(self, value: float, step: int) -> None:
+        self.count += 1
+        if step >= self.last_step:
+            self.last, self.last_step = value, step
+        if step < self.first_step:  # the files of two processes of one attempt may interleave
+            self.first, self.first_step = value, step
+        if not math.isfinite(value):
+            self.nonfinite += 1
+            if value != value:
+                return
+        elif self.best_low is None or self.best_high is None:
+            self.best_low = self.best_high = (value, step)
+        elif value < self.best_low[0]:
+            self.best_low = (value, step)
+        elif value > self.best_high[0]:
+            self.best_high = (value, step)
+        self.is_number = True
+        if value < self.low:
+            self.low = value
+        if value > self.high:
+            self.high = value
+
+    def to_json(self, direction: Best) -> dict[str, float]:
+        shown = {
+            "count": self.count,
+            "first": self.first,
+            "last": self.last,
+            "min": self.low if self.is_number else math.nan,
+            "max": self.high if self.is_number else math.nan,
+            "last_step": self.last_step,
+            "nonfinite": self.nonfinite,
+        }
+        best = {"min": self.best_low, "max": self.best_high}.get(direction)
+        return shown if best is None else {**shown, "best": best[0], "best_step": best[1]}
+
+
+@dataclass(slots=True)
+class LiveSummary:
+    """Summaries of the metrics of rank 0, over the attempts so far.
+
+    Attributes:
+        metrics: What is known of each.
+        marks: What was known when the steps of a checkpoint were complete, by that step, oldest first.
+    """
+
+    metrics: dict[str, _Metric] = field(default_factory=dict)
+    marks: deque[tuple[int, dict[str, _Metric]]] = field(default_factory=lambda: deque(maxlen=_MOST_MARKS))
+    _attempt: int = 1
+    _first_step: int | None = None
+    _awaits_first_step: bool = False
+    _checkpoint: int | None = None
+    _flat: dict[tuple[str, ...], list[_Metric]] = field(default_factory=dict)
+
+    def take(self, entry: Row | Record) -> None:
+        """Account for one entry of a journal of rank 0."""
+        if isinstance(entry, Row):
+            self._row(entry)
+        elif entry.kind == Kind.CHECKPOINT and entry.step is not None:
+            self._checkpoint = entry.step
+        elif entry.kind == Kind.LIFECYCLE and entry.key == "open":
+            attempt = entry.payload.get("attempt")
+            if isinstance(attempt, int) and attempt != self._attempt:
+                self._attempt, self._awaits_first_step = attempt, True
+        elif entry.kind == Kind.LIFECYCLE and entry.key == "resume" and entry.step is not None:
+            self._take_back(entry.step)
+
+    def to_json(self, definitions: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, float]]:
+        """Return the summaries as they stand in `run.json`, by name.
+
+        Args:
+            definitions: What the user said of metrics, by pattern.
+        """
+        return {
+            name: metric.to_json(best_direction(name, definitions)) for name, metric in sorted(self.metrics.items())
+        }
+
+    def _row(self, row: Row) -> None:
+        if self._awaits_first_step:
+            self._take_back(row.step - 1)
+        if self._checkpoint is not None and row.step > self._checkpoint:
+            # Not at the checkpoint itself: an evaluation of its step may be logged after it.
+            self.marks.append((self._checkpoint, {name: replace(metric) for name, metric in self.metrics.items()}))
+            self._checkpoint = None
+        if self._first_step is None or row.step < self._first_step:
+            self._first_step = row.step
+        for metric, value in zip(self._flat.get(row.keys) or self._known(row), row.values, strict=True):
+            metric.take(value, row.step)
+
+    def _known(self, row: Row) -> list[_Metric]:
+        for name, value in zip(row.keys, row.values, strict=True):
+            if name not in self.metrics:
+                self.metrics[name] = _Metric(value, row.step)
+        if len(self._flat) > 1024:  # a name that holds the step would fill the memory
+            self._flat.clear()
+        self._flat[row.keys] = found = [self.metrics[name] for name in row.keys]
+        return found
+
+    def _take_back(self, step: int) -> None:
+        """Forget what was logged beyond a step, which is being done again."""
+        self._awaits_first_step, self._checkpoint = False, None
+        while self.marks and self.marks[-1][0] > step:
+            self.marks.pop()
+        if self._first_step is None or step < self._first_step:
+            self.metrics = {}
+        elif self.marks:
+            self.metrics = {name: replace(metric) for name, metric in self.marks[-1][1].items()}
+        self._flat.clear()
