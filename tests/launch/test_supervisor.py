@@ -57,7 +57,8 @@ def test_any_command_becomes_a_run_with_its_exit_code(count):
     (record,) = count.records()
     assert record["state"] == "finished"
     assert record["summary"]["loss"] == {
-        "count": 5, "first": 1.0, "last": 0.2, "min": 0.2, "max": 1.0, "last_step": 4,
+        "count": 5, "first": 1.0, "last": 0.2, "min": 0.2, "max": 1.0, "last_step": 4, "nonfinite": 0,
+        "best": 0.2, "best_step": 4,
     }  # fmt: skip
     folder = next(count.runs.iterdir())
     assert (folder / "console.log").read_text().splitlines() == [f"step {n}" for n in range(5)]

@@ -149,6 +149,8 @@ def keep(paths: RunPaths) -> None:
             complete(paths)
             return
         recorder = Recorder(paths, sinks_of(paths))
+        assert process is not None
+        recorder.watch(process)
         try:
             while not wait_pidfd(pidfd, _POLL_S):
                 recorder.poll()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from burnish.journal import Kind, Record, Row
 
 _SPEED_WINDOW = 40
+_IMPORTED = "imported"  # modules that were loaded when a report was made: later ones load more
 
 
 @dataclass(slots=True)
@@ -82,8 +84,22 @@ class Progress:
             total = record.payload.get("steps")
             self.total = total if isinstance(total, int) else 0
         elif record.key == "card":
-            self.reported.update(record.payload)
+            self.reported = _merged(self.reported, record.payload)
         elif record.key == "end":
             self.ends[pid] = record.payload
             dropped = record.payload.get("dropped")
             self.dropped += dropped if isinstance(dropped, int) else 0
+
+
+def _merged(old: Mapping[str, object], new: Mapping[str, object]) -> dict[str, object]:
+    """Return what was reported with what is reported now: sections grow, anything else is replaced."""
+    result = dict(old)
+    for key, value in new.items():
+        before = result.get(key)
+        if isinstance(before, dict) and isinstance(value, dict):
+            result[key] = {**before, **value}
+        elif key == _IMPORTED and isinstance(before, list) and isinstance(value, list):
+            result[key] = sorted({*map(str, before), *map(str, value)})
+        else:
+            result[key] = value
+    return result

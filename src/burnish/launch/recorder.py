@@ -1,7 +1,8 @@
 """The record of a live run, kept by the one process that holds its lock: a supervisor or a keeper.
 
-It tails the journals for progress, runs the sinks, and writes `run.json`; when the run has ended it compacts the
-metrics and completes the card, and only then writes the final state.
+It tails the journals into small accounts, runs the sinks, samples the machine, tells alerts, and writes
+`run.json`; when the run has ended it compacts the metrics and completes the card, and only then writes the final
+state.
 """
 
 from __future__ import annotations
@@ -9,20 +10,34 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from burnish.core.files import write_json
 from burnish.core.paths import RunPaths
 from burnish.core.processes import ProcessIdentity
-from burnish.journal.reader import JournalName, RunReader
-from burnish.journal.record import read_record
+from burnish.core.secrets import Masker
+from burnish.core.shape import items, section, words
+from burnish.journal import JournalWriter, Kind, Record, Row
+from burnish.journal.reader import SYSTEM_RANK, JournalName, RunReader
+from burnish.journal.record import read_own_record
+from burnish.launch.alerts import Alert, AlertWatch
+from burnish.launch.closing import compact, complete_card
+from burnish.launch.durability import JournalSync
+from burnish.launch.labels import Labels
+from burnish.launch.live_summary import LiveSummary
+from burnish.launch.notify import Notice, Notifier
 from burnish.launch.progress import Progress
 from burnish.launch.retry import Exit, State, describe
+from burnish.launch.system_metrics import Sensors, SystemSampler
+from burnish.launch.tracking import Tracking
 from burnish.sinks import Shipper, SinkFactory
-from burnish.track.card import read_card, write_card
 
 _log = logging.getLogger(__name__)
 _WRITE_EVERY_S = 1.0
+_WRITE_SHARE = 0.03  # of one core: the record of a run with ten thousand metrics takes a while to write
+_MOST_ALERTS = 100
+_NOTIFY_S = 5.0
 
 
 class Recorder:
@@ -31,7 +46,7 @@ class Recorder:
     Args:
         paths: The run.
         sinks: Where its journal is shipped, by name.
-        linger_s: How long finishing may wait for the sinks.
+        on_alert: Shows an alert on the console; without it such alerts are warnings of the log.
         clock: Returns seconds since the epoch.
     """
 
@@ -40,18 +55,31 @@ class Recorder:
         paths: RunPaths,
         sinks: Mapping[str, SinkFactory],
         *,
-        linger_s: float = 60.0,
+        on_alert: Callable[[Notice], None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.paths = paths
-        self.record = read_record(paths)
+        self.record = read_own_record(paths)
         self.record["supervisor"] = ProcessIdentity.of(os.getpid()).to_json()
         self.progress = Progress()
-        self._linger_s = linger_s
         self._clock = clock
+        self._tracking = tracking = Tracking.of(self.record)
         self._reader = RunReader(paths.journals)
-        self._written_at = 0.0
-        self._written_step = -2
+        self._summary, self._machine = LiveSummary(), LiveSummary()
+        self._labels = Labels()
+        self._alerts = AlertWatch(tracking.alerts_on, tracking.stall_s)
+        self._notifier = Notifier(
+            paths.name, tracking.alerts_to if tracking.alerts_on else (), os.environ, on_alert=on_alert
+        )
+        self._masker = Masker.from_environment(os.environ)
+        self._has_news = False
+        self._write_after = 0.0
+        # Of its own: what the watching process says of a run. No attempt: nothing in it is ever superseded.
+        self._journal = JournalWriter(paths.journals, SYSTEM_RANK, lambda: {"pid": os.getpid(), "rank": SYSTEM_RANK})
+        self._sync = JournalSync(paths.journals)
+        self._sampler = SystemSampler(
+            Sensors(paths.root), self._journal, every_s=tracking.system_every_s, step=lambda: self.progress.step
+        )
         self._shippers = [Shipper(paths, name, make) for name, make in sinks.items()]
         for shipper in self._shippers:
             shipper.start()
@@ -65,18 +93,21 @@ class Recorder:
 
     def poll(self) -> Progress:
         """Read what was logged since the last call, and refresh `run.json` now and then."""
-        for reader, entries in self._reader.read():
-            name = JournalName.parse(reader.path)
-            if name.rank == 0:
-                for entry in entries:
-                    self.progress.take(entry, name.pid)
-        waited_s = time.monotonic() - self._written_at
-        if self.progress.step != self._written_step and waited_s >= _WRITE_EVERY_S:
+        self._read()
+        self._tell(self._alerts.look(self.progress.step, time.monotonic(), self._clock()))
+        if self._has_news and time.monotonic() >= self._write_after:
             self.write()
         return self.progress
 
+    def watch(self, process: ProcessIdentity) -> None:
+        """Sample what a training process uses from now on, and make what it logs durable."""
+        self._sync.start()
+        if self._tracking.system_every_s > 0:
+            self._sampler.watch(process.pid)
+
     def attempt_starts(self) -> int:
         """Note that the next attempt is about to start; return its number."""
+        self._read()  # what earlier attempts logged is told apart from what comes
         number = len(self.attempts) + 1
         self.attempts.append({"number": number, "started": self._clock()})
         self.record.setdefault("started", self._clock())
@@ -84,6 +115,7 @@ class Recorder:
         for stale in ("ended", "exit_code", "reason"):  # of an earlier end that this attempt goes on from
             self.record.pop(stale, None)
         self.progress.begin(number)
+        self._alerts.begin(number)
         self.write()
         return number
 
@@ -94,12 +126,15 @@ class Recorder:
 
     def attempt_ended(self, code: int | None) -> Exit:
         """Note how the attempt ended, from its exit code (None if unseen) and its own end frame."""
+        self._sampler.watch(None)
         self.poll()
         process = ProcessIdentity.from_json(self.attempts[-1].get("process"))
         end = self.progress.end_of(process.pid if process else -1)
         ended = Exit(code, str(end.get("status", "")), str(end.get("error", "")))
         told = {"exit_code": code, "reason": describe(ended), "last_step": self.progress.step}
         self.attempts[-1].update({"ended": self.attempts[-1].get("ended", self._clock()), **told})
+        is_asked = self.progress.stop_signals > 0
+        self._tell(self._alerts.ended(ended, stop_requested=is_asked, step=self.progress.step, at=self._clock()))
         self.write()
         return ended
 
@@ -110,55 +145,116 @@ class Recorder:
         self.write()
 
     def finish(self, state: State, ended: Exit, hurry: Callable[[], bool] = lambda: False) -> None:
-        """Complete the record: sinks, metrics, card, and last of all the state.
+        """Complete the record: alerts, sinks, metrics, card, and last of all the state.
 
         Args:
             state: The run's final state.
             ended: How its last attempt ended.
-            hurry: Asked while waiting for the sinks; True leaves the rest of the shipping for later.
+            hurry: Asked while waiting for sinks, data and channels; True leaves the rest of it for later.
         """
+        self._sampler.close()
         self.poll()
-        for shipper in self._shippers:
-            shipper.finish(state, self._linger_s, hurry)
-        self.record.pop("retry_at", None)
         reason = describe(ended)
         if state == "failed" and ended.code == 0:
             reason = "the process exited with code 0 before training was finished"
+        self._tell(self._alerts.finished(state, reason, step=self.progress.step, at=self._clock()))
+        self._journal.close()
+        for shipper in self._shippers:
+            shipper.finish(state, self._tracking.linger_s, hurry)
+        self.record.pop("retry_at", None)
         self.record.update(exit_code=ended.shell_code, reason=reason, ended=self._clock())
-        # numpy and pyarrow cost more to import than a short command takes, and only the end needs them
-        from burnish.journal.compact import write_parquet
-        from burnish.journal.series import load_scalars
-
+        self._update()
         try:
-            scalars = load_scalars(self.paths.journals)
-            write_parquet(scalars, self.paths.metrics)
-            self.record["summary"] = scalars.summary()
-            if scalars.damage:
-                self.record["damage"] = {n: sum(d.size_bytes for d in found) for n, found in scalars.damage.items()}
+            self.record.update(compact(self.paths, self._definitions))
         except OSError as error:
             # The journal is intact and can be compacted later; a full disk must not leave the run unfinished.
             _log.warning("run %s: cannot write %s: %s", self.paths.name, self.paths.metrics.name, error)
         self.record["state"] = state
-        card = read_card(self.paths)
-        card["reported"] = self.progress.reported
-        self._try(lambda: write_card(self.paths, card, self.record))
-        self.write(durable=True)
+        limit_s, reported = self._tracking.linger_s, self.progress.reported
+        self._try(lambda: complete_card(self.paths, self.record, reported, limit_s=limit_s, hurry=hurry))
+        self._sync.finish()
+        self._try(lambda: write_json(self.paths.state, self.record, durable=True))
         self._reader.close()
+        self._notifier.finish(_NOTIFY_S, hurry)
 
-    def write(self, *, durable: bool = False) -> None:
+    def write(self) -> None:
         """Write `run.json` as things stand."""
-        self._written_at, self._written_step = time.monotonic(), self.progress.step
+        began = time.monotonic()
+        self._has_news = False
+        self._update()
+        self._try(lambda: write_json(self.paths.state, self.record))
+        took_s = time.monotonic() - began
+        self._write_after = began + max(_WRITE_EVERY_S, took_s / _WRITE_SHARE)
+
+    def _read(self) -> None:
+        for reader, entries in self._reader.read():
+            source = JournalName.parse(reader.path)
+            if source.rank == SYSTEM_RANK:
+                self._of_watchers(entries)
+            else:
+                self._of_training(entries, source)
+            self._has_news = True
+
+    def _of_watchers(self, entries: Iterable[Row | Record]) -> None:
+        for entry in entries:
+            self._alerts.remember(entry)
+            self._machine.take(entry)
+
+    def _of_training(self, entries: Iterable[Row | Record], source: JournalName) -> None:
+        heard_at, leads = time.monotonic(), source.rank == 0
+        found: list[Alert] = []
+        for entry in entries:
+            found += self._alerts.take(entry, source, heard_at)
+            self._labels.take(entry, source)
+            if leads:
+                self.progress.take(entry, source.pid)
+                self._summary.take(entry)
+        self._tell(found)
+
+    def _tell(self, alerts: Iterable[Alert]) -> None:
+        """Keep alerts in the record; those that are wanted also go to the journal and to the channels."""
+        for alert in alerts:
+            shown = replace(alert, title=self._masker.text(alert.title), text=self._masker.text(alert.text))
+            told = items(self.record, "alerts")
+            if shown.to_json() not in told:  # said by the script, it is read again by each process that takes over
+                told = sorted([*told, shown.to_json()], key=_time)[-_MOST_ALERTS:]
+            self.record["alerts"] = told
+            self._has_news = True
+            if alert.reason in self._tracking.alerts_on:
+                payload = {"text": shown.text, "level": shown.level, "reason": shown.reason, "at": alert.time}
+                self._try(lambda s=shown, p=payload: self._journal.record(Kind.ALERT, s.title, p, s.step))  # type: ignore[misc]
+                self._notifier.send(shown)
+                self._write_after = 0.0
+
+    @property
+    def _definitions(self) -> dict[str, dict[str, object]]:
+        known = {k: v for k, v in section(self.record, "metrics").items() if isinstance(v, dict)}
+        return {**{k: v for k, v in known.items() if k not in self._labels.metrics}, **self._labels.metrics}
+
+    def _update(self) -> None:
+        definitions, labels = self._definitions, self._labels
         self.record.update(
             step=self.progress.step,
             total_steps=self.progress.total,
             latest=self.progress.latest,
             dropped=self.progress.dropped,
             sinks={shipper.name: shipper.status.to_json() for shipper in self._shippers},
+            summary={**self._machine.to_json(definitions), **self._summary.to_json(definitions)},
+            tags=list(dict.fromkeys([*words(self.record, "tags"), *labels.tags])),
+            notes=labels.notes,
+            metrics=definitions,
+            artifacts=list(labels.artifacts.values()),
+            thinned=labels.thinned,
         )
-        self._try(lambda: write_json(self.paths.state, self.record, durable=durable))
+        self.record.setdefault("alerts", [])
 
     def _try(self, write: Callable[[], None]) -> None:
         try:
             write()
         except OSError as error:
             _log.warning("run %s: cannot write its record: %s", self.paths.name, error)
+
+
+def _time(alert: object) -> float:
+    at = alert.get("time") if isinstance(alert, dict) else None
+    return float(at) if isinstance(at, int | float) else 0.0

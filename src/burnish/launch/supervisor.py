@@ -19,6 +19,7 @@ from burnish.core.errors import RunError, UsageError
 from burnish.core.files import FileLock
 from burnish.core.paths import RunPaths
 from burnish.core.processes import ProcessIdentity, signal_group, wait_pidfd
+from burnish.launch.notify import Notice
 from burnish.launch.progress import Progress
 from burnish.launch.recorder import Recorder
 from burnish.launch.retry import Exit, RetryPolicy, State, final_state
@@ -40,6 +41,7 @@ class Supervisor:
         needs_end_record: The command is known to close its record, so exit 0 without that is a failure.
         environ: The environment of the child, to which the run is added.
         on_progress: Called some ten times a second with where the run stands.
+        on_alert: Shows an alert on the console; without it such alerts are warnings of the log.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Supervisor:
         needs_end_record: bool = False,
         environ: Mapping[str, str] | None = None,
         on_progress: Callable[[Progress], None] = lambda progress: None,
+        on_alert: Callable[[Notice], None] | None = None,
     ) -> None:
         self._paths = paths
         self._command = list(command)
@@ -62,6 +65,7 @@ class Supervisor:
         self._needs_end_record = needs_end_record
         self._environ = dict(os.environ if environ is None else environ)
         self._on_progress = on_progress
+        self._on_alert = on_alert
         self._child: ProcessIdentity | None = None
         self.stop_signals = 0
 
@@ -82,7 +86,7 @@ class Supervisor:
                 hint=f"look at it: burnish show {self._paths.name}",
             )
         with lock, self._signals():
-            recorder = Recorder(self._paths, self._sinks)
+            recorder = Recorder(self._paths, self._sinks, on_alert=self._on_alert)
             before = len(recorder.attempts)
             while True:
                 ended = self._attempt(recorder)
@@ -112,6 +116,7 @@ class Supervisor:
             raise UsageError(f"cannot start {self._command[0]!r}: {error.strerror}") from error
         self._child = ProcessIdentity.of(process.pid)
         recorder.attempt_runs(self._child)
+        recorder.watch(self._child)
         pidfd = os.pidfd_open(process.pid)
         try:
             if self.stop_signals:  # asked while there was no child to tell
@@ -125,6 +130,7 @@ class Supervisor:
         finally:
             self._child = None
             os.close(pidfd)
+        recorder.progress.stop_signals = self.stop_signals  # it may have been asked, and ended, since the last look
         ended = recorder.attempt_ended(code)
         self._on_progress(recorder.progress)
         return ended
