@@ -4,14 +4,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from burnish.journal.compact import write_parquet
-from burnish.journal.series import Scalars
+from burnish.journal import JournalWriter
+from burnish.journal.compact import read_points, write_parquet
+from burnish.journal.series import load_scalars
 
 points_lists = st.lists(
     st.tuples(
@@ -25,15 +25,14 @@ points_lists = st.lists(
 
 
 def scalars(points):
-    names = list(dict.fromkeys(name for name, *_ in points))
-    return Scalars(
-        names=names,
-        key=np.array([names.index(name) for name, *_ in points], np.int32),
-        step=np.array([step for _, step, _, _ in points], np.int64),
-        time=np.array([float(i) for i in range(len(points))], np.float64),
-        value=np.array([value for *_, value in points], np.float64),
-        rank=np.array([rank for _, _, rank, _ in points], np.int32),
-    )
+    """Log points and read them back as what is compacted; the time of each is its number."""
+    with tempfile.TemporaryDirectory() as folder:
+        writers = {rank: JournalWriter(Path(folder), rank, dict) for rank in range(4)}
+        for number, (name, step, rank, value) in enumerate(points):
+            writers[rank].row((name,), (value,), step, float(number))
+        for writer in writers.values():
+            writer.close()
+        return load_scalars(Path(folder))
 
 
 def read(path):
@@ -75,6 +74,22 @@ def test_many_keys_are_kept_apart(tmp_path):
     assert len(found) == 9000
     assert {(key, step, value) for key, step, _, value, _ in found} == {(k, s, v) for k, s, _, v in points}
     assert [key for key, *_ in found] == sorted(key for key, *_ in found)
+
+
+def test_each_metric_begins_at_the_row_that_is_told_and_its_points_are_read_from_there(tmp_path, monkeypatch):
+    monkeypatch.setattr("burnish.journal.compact.ROWS_A_GROUP", 64)
+    points = [(f"key/{i % 7}", i, i % 2, i / 8) for i in range(2000)]
+    begins = {}
+    write_parquet(
+        scalars(points), tmp_path / "m.parquet", lambda name, rank, row, series: begins.update({(name, rank): row})
+    )
+    assert pq.ParquetFile(tmp_path / "m.parquet").num_row_groups == 2000 // 64 + 1
+    assert len(begins) == 14
+    for (name, rank), first in begins.items():
+        expected = [(step, value) for key, step, r, value in points if (key, r) == (name, rank)]
+        steps, values = read_points(tmp_path / "m.parquet", first, first + len(expected))
+        assert list(zip(steps.tolist(), values.tolist(), strict=True)) == expected
+    assert [len(part) for part in read_points(tmp_path / "m.parquet", 5, 5)] == [0, 0]
 
 
 def test_file_says_its_format(tmp_path):

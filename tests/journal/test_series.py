@@ -27,7 +27,7 @@ def points(steps, number):
 
 def test_folder_without_journals_has_no_scalars(tmp_path):
     scalars = load_scalars(tmp_path)
-    assert (scalars.names, len(scalars.value), scalars.summary()) == ([], 0, {})
+    assert (scalars.names, list(scalars), scalars.summary()) == ([], [], {})
 
 
 def test_points_keep_the_order_in_which_they_were_logged(tmp_path):
@@ -105,13 +105,14 @@ def test_summary_tells_first_last_extremes_and_last_step(tmp_path):
     attempt(tmp_path, 1, [(1, {"b": 3.0, "a": 0.0}), (2, {"b": 1.0}), (4, {"b": 2.0})])
     summary = load_scalars(tmp_path).summary()
     assert list(summary) == ["a", "b"]
-    assert summary["b"] == {"count": 3, "first": 3.0, "last": 2.0, "min": 1.0, "max": 3.0, "last_step": 4}
+    expected = {"count": 3, "first": 3.0, "last": 2.0, "min": 1.0, "max": 3.0, "last_step": 4, "nonfinite": 0}
+    assert summary["b"] == expected
 
 
 def test_summary_ignores_nan_in_extremes_and_shows_it_where_it_was_first_or_last(tmp_path):
     attempt(tmp_path, 1, [(s, {"x": v}) for s, v in enumerate([math.nan, 2.0, -math.inf, 1.0, math.nan])])
     found = load_scalars(tmp_path).summary()["x"]
-    assert (found["min"], found["max"], found["count"]) == (-math.inf, 2.0, 5)
+    assert (found["min"], found["max"], found["count"], found["nonfinite"]) == (-math.inf, 2.0, 5, 3)
     assert math.isnan(found["first"])
     assert math.isnan(found["last"])
 
@@ -127,6 +128,50 @@ def test_summary_is_about_rank_0(tmp_path):
     attempt(tmp_path, 1, [(0, {"x": 1.0})])
     attempt(tmp_path, 1, [(0, {"x": 9.0, "y": 1.0})], rank=1)
     assert {name: found["max"] for name, found in load_scalars(tmp_path).summary().items()} == {"x": 1.0}
+
+
+def test_summary_tells_the_best_by_the_direction_of_the_name_or_as_the_user_said(tmp_path):
+    rows = [(0, math.inf, 0.5), (1, 2.0, 0.9), (2, 1.0, 0.9), (3, math.nan, 0.1)]
+    attempt(tmp_path, 1, [(step, {"loss": loss, "accuracy": acc, "entropy": loss}) for step, loss, acc in rows])
+    summary = load_scalars(tmp_path).summary()
+    assert (summary["loss"]["best"], summary["loss"]["best_step"]) == (1.0, 2)
+    assert (summary["accuracy"]["best"], summary["accuracy"]["best_step"]) == (0.9, 1)
+    assert "best" not in summary["entropy"]
+    said = load_scalars(tmp_path).summary({"entropy": {"best": "max"}, "accuracy": {"best": "min"}})
+    assert (said["entropy"]["best"], said["accuracy"]["best"]) == (2.0, 0.1)
+
+
+def test_metric_that_was_never_finite_has_no_best(tmp_path):
+    attempt(tmp_path, 1, [(0, {"loss": math.nan}), (1, {"loss": math.inf})])
+    assert "best" not in load_scalars(tmp_path).summary()["loss"]
+
+
+def test_what_the_machine_did_in_replayed_steps_stays_and_is_summed_up(tmp_path):
+    attempt(tmp_path, 1, losses(range(4), 1))
+    attempt(tmp_path, 2, losses(range(2, 4), 2), resume=1)
+    attempt(tmp_path, 1, [(3, {"system/rss_bytes": 7.0})], rank=-1)
+    attempt(tmp_path, 2, [(2, {"system/rss_bytes": 5.0})], rank=-1)
+    scalars = load_scalars(tmp_path)
+    assert scalars.of("system/rss_bytes", rank=-1) == ([3, 2], [7.0, 5.0])
+    assert scalars.summary()["system/rss_bytes"]["max"] == 7.0
+
+
+def test_metric_that_several_key_sets_share_keeps_the_order_in_which_it_was_logged(tmp_path):
+    attempt(tmp_path, 1, [(step, {"loss": float(step), **({"eval": 1.0} if step % 3 else {})}) for step in range(20)])
+    assert load_scalars(tmp_path).of("loss") == (list(range(20)), [float(step) for step in range(20)])
+
+
+def test_attempts_count_by_their_number_when_the_clock_was_set_back_between_them(tmp_path):
+    attempt(tmp_path, 1, losses(range(4), 1))
+    (first,) = journal_files(tmp_path)
+    first.rename(tmp_path / "0-9000000000000000-1.journal")
+    attempt(tmp_path, 2, losses([2], 2), resume=1)
+    assert load_scalars(tmp_path).of("loss") == ([0, 1, 2], [*points([0, 1], 1), *points([2], 2)])
+
+
+def test_opening_that_claims_an_absurd_attempt_does_no_harm(tmp_path):
+    attempt(tmp_path, 2**62, losses([0, 1], 1))
+    assert load_scalars(tmp_path).of("loss")[0] == [0, 1]
 
 
 def test_damage_is_told_by_file(tmp_path):

@@ -173,6 +173,11 @@ class RunPaths:
         return self.root / "metrics.parquet"
 
     @property
+    def pyramid(self) -> Path:
+        """The same scalars in groups, for charts."""
+        return self.root / "metrics.pyramid"
+
+    @property
     def console(self) -> Path:
         """What the training process printed."""
         return self.root / "console.log"

@@ -1,96 +1,173 @@
-"""All scalars of a run as columns, with the steps that a resumed attempt replayed shown once, the newer."""
+"""All scalars of a run, metric by metric, with the steps that a resumed attempt replayed shown once, the newer."""
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from burnish.core.errors import JournalError
-from burnish.journal.entry import Kind, Record, Row
+from burnish.journal.columns import Block, Floats, Integers, read_columns
+from burnish.journal.direction import best_direction
+from burnish.journal.entry import Kind, Record
 from burnish.journal.frame import Damage
-from burnish.journal.reader import JournalName, JournalReader, journal_files
+from burnish.journal.reader import SYSTEM_RANK, JournalName, JournalReader, journal_files
 
-Mask = npt.NDArray[np.bool_]
-N = TypeVar("N", bound=np.generic)
+# Bits of a row's place among all of its rank: attempt, file, sequence number. A file of 512 MiB holds fewer rows.
+_FILES, _SEQUENCES = 20, 24
 
 
-@dataclass(slots=True)
-class Scalars:
-    """Columns of equal length, one entry a point, in the order in which they were logged.
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The points of one metric of one rank; three arrays of shape (n,).
 
     Attributes:
-        names: Metric names; `key` holds indices into it.
-        key: int32.
-        step: int64, the training step.
-        time: float64, seconds since the epoch.
-        value: float64.
-        rank: int32, the rank that logged the point.
-        damage: What could not be read, by file name.
+        step: The training step.
+        time: Seconds since the epoch.
+        value: NaN and infinities included.
     """
 
-    names: list[str]
-    key: npt.NDArray[np.int32]
-    step: npt.NDArray[np.int64]
-    time: npt.NDArray[np.float64]
-    value: npt.NDArray[np.float64]
-    rank: npt.NDArray[np.int32]
-    damage: dict[str, list[Damage]] = field(default_factory=dict)
+    step: Integers
+    time: Floats
+    value: Floats
 
-    def of(self, name: str, *, rank: int = 0) -> tuple[list[int], list[float]]:
-        """Return the steps and values of one metric of one rank."""
-        if name not in self.names:
-            return [], []
-        chosen = (self.key == self.names.index(name)) & (self.rank == rank)
-        return self.step[chosen].tolist(), self.value[chosen].tolist()
+    def __len__(self) -> int:
+        return len(self.step)
 
-    def summary(self) -> dict[str, dict[str, float]]:
-        """Return count, first, last, min and max of each metric on rank 0; NaN only where nothing else is."""
-        result: dict[str, dict[str, float]] = {}
-        leading = self.rank == 0
-        for number, name in enumerate(self.names):
-            chosen = leading & (self.key == number)
-            # By step, then as logged: the files of two processes of one attempt may interleave.
-            order = np.argsort(self.step[chosen], kind="stable")
-            values, steps = self.value[chosen][order], self.step[chosen][order]
-            if not len(values):
-                continue
-            finite = values[~np.isnan(values)]
-            span = finite if len(finite) else values
-            result[name] = {
-                "count": len(values),
-                "first": float(values[0]),
-                "last": float(values[-1]),
-                "min": float(span.min()),
-                "max": float(span.max()),
-                "last_step": int(steps[-1]),
-            }
-        return dict(sorted(result.items()))
+    def by_step(self) -> Series:
+        """Return the points ordered by step; those of one step as they were logged."""
+        if bool(np.all(self.step[1:] >= self.step[:-1])):
+            return self
+        order = np.argsort(self.step, kind="stable")
+        return Series(self.step[order], self.time[order], self.value[order])
+
+    def summary(self, direction: str = "") -> dict[str, float]:
+        """Return count, first, last, min, max, last step and number of non-finite values, and the best by direction.
+
+        NaN counts for `min` and `max` only where nothing else is. The best of equals is the first.
+
+        Args:
+            direction: `min`, `max`, or empty where none is better.
+        """
+        points = self.by_step()
+        value = points.value
+        nonfinite = int(np.count_nonzero(~np.isfinite(value)))
+        span = value[~np.isnan(value)] if nonfinite else value
+        span = span if len(span) else value
+        found: dict[str, float] = {
+            "count": len(value),
+            "first": float(value[0]),
+            "last": float(value[-1]),
+            "min": float(span.min()),
+            "max": float(span.max()),
+            "last_step": int(points.step[-1]),
+            "nonfinite": nonfinite,
+        }
+        finite = np.flatnonzero(np.isfinite(value)) if nonfinite else None
+        if direction and (finite is None or len(finite)):
+            chosen = value if finite is None else value[finite]
+            at = int(chosen.argmin() if direction == "min" else chosen.argmax())
+            at = at if finite is None else int(finite[at])
+            found |= {"best": float(value[at]), "best_step": int(points.step[at])}
+        return found
 
 
 @dataclass(slots=True)
 class _Attempt:
-    """The points of one attempt of one rank, and the step after which it replaced what came before."""
+    """One attempt of one rank: the step after which it replaced what came before."""
 
     number: int
     rank: int
     resumed_after: int | None = None
-    key: array[int] = field(default_factory=lambda: array("i"))
-    step: array[int] = field(default_factory=lambda: array("q"))
-    time: array[float] = field(default_factory=lambda: array("d"))
-    value: array[float] = field(default_factory=lambda: array("d"))
+    first: tuple[int, int] | None = None
+    """Order and step of the first row that was logged."""
+
+    def account(self, block: Block, order: Integers) -> None:
+        first = (int(order[0]), int(block.step[0]))
+        self.first = first if self.first is None else min(self.first, first)
 
     @property
     def cut(self) -> int | None:
         """The last step of earlier attempts that still counts; None when this attempt logged nothing."""
         if self.resumed_after is not None:
             return self.resumed_after
-        return self.step[0] - 1 if self.step else None
+        return self.first[1] - 1 if self.first is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A block of one attempt, with the place of each row among all rows of the rank."""
+
+    block: Block
+    order: Integers
+    attempt: _Attempt
+
+
+@dataclass(slots=True)
+class Scalars:
+    """The scalars of a run. Metrics are taken out one by one, so that not all are in memory twice.
+
+    Attributes:
+        damage: What could not be read, by file name.
+    """
+
+    damage: dict[str, list[Damage]] = field(default_factory=dict)
+    _parts: dict[tuple[str, int], list[tuple[_Part, int]]] = field(default_factory=dict)
+    _attempts: dict[tuple[int, int], _Attempt] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """The metrics of all ranks, sorted."""
+        return sorted({name for name, _ in self._parts})
+
+    @property
+    def metrics(self) -> list[tuple[str, int]]:
+        """Name and rank of every series, sorted: the order of `metrics.parquet`."""
+        return sorted(self._parts)
+
+    def series(self, name: str, rank: int = 0) -> Series:
+        """Return one metric of one rank in the order in which it was logged; empty where there is none."""
+        pieces = [_kept(part, column, self._limit(part.attempt)) for part, column in self._parts.get((name, rank), ())]
+        if not pieces:
+            return Series(np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.float64))
+        order, step, time, value = (np.concatenate(arrays) for arrays in zip(*pieces, strict=True))
+        if not bool(np.all(order[1:] > order[:-1])):
+            chosen = np.argsort(order, kind="stable")
+            step, time, value = step[chosen], time[chosen], value[chosen]
+        return Series(step, time, value)
+
+    def of(self, name: str, *, rank: int = 0) -> tuple[list[int], list[float]]:
+        """Return the steps and values of one metric of one rank, as they were logged."""
+        found = self.series(name, rank)
+        return found.step.tolist(), found.value.tolist()
+
+    def __iter__(self) -> Iterator[tuple[str, int, Series]]:
+        for name, rank in self.metrics:
+            found = self.series(name, rank).by_step()
+            if len(found):
+                yield name, rank, found
+
+    def summary(self, definitions: Mapping[str, Mapping[str, object]] | None = None) -> dict[str, dict[str, float]]:
+        """Return the summary of each metric of rank 0 and of the machine. See `Series.summary`.
+
+        Args:
+            definitions: Which direction is better, by pattern, where the names alone do not say it.
+        """
+        found: dict[str, dict[str, float]] = {}
+        for name, rank, series in self:
+            if rank in (0, SYSTEM_RANK) and (rank == 0 or name not in found):
+                found[name] = series.summary(best_direction(name, definitions or {}))
+        return found
+
+    def _limit(self, attempt: _Attempt) -> int | None:
+        """Return the last step of an attempt that no later one of its rank has replayed; None for all."""
+        if attempt.rank == SYSTEM_RANK:  # what the machine did in a step that was replayed it did all the same
+            return None
+        every = self._attempts.values()
+        later = [a.cut for a in every if a.rank == attempt.rank and a.number > attempt.number]
+        return min((cut for cut in later if cut is not None), default=None)
 
 
 def load_scalars(folder: Path) -> Scalars:
@@ -99,62 +176,59 @@ def load_scalars(folder: Path) -> Scalars:
     Args:
         folder: The run's journal folder.
     """
-    numbers: dict[str, int] = {}
-    attempts: dict[tuple[int, int], _Attempt] = {}
-    damage: dict[str, list[Damage]] = {}
-    for path in journal_files(folder):
-        reader = JournalReader(path)
+    scalars = Scalars()
+    for place, path in enumerate(journal_files(folder)):
         try:
-            _collect(reader.read_all(), JournalName.parse(path).rank, attempts, numbers)
+            reader = JournalReader(path)
+        except FileNotFoundError:
+            continue  # a writer on a full disk took its empty file away again
+        try:
+            _collect(reader, place, scalars)
             found = reader.damage
         except JournalError as error:  # one file with a broken header must not hide the others
             found = [Damage(0, path.stat().st_size, error.message)]
         finally:
             reader.close()
         if found:
-            damage[path.name] = found
-    ordered = sorted(attempts.values(), key=lambda attempt: (attempt.rank, attempt.number))
-    kept = [(attempt, _kept(attempt, ordered)) for attempt in ordered]
-    return Scalars(
-        names=list(numbers),
-        key=_join([np.asarray(a.key, np.int32)[mask] for a, mask in kept], np.int32),
-        step=_join([np.asarray(a.step, np.int64)[mask] for a, mask in kept], np.int64),
-        time=_join([np.asarray(a.time, np.float64)[mask] for a, mask in kept], np.float64),
-        value=_join([np.asarray(a.value, np.float64)[mask] for a, mask in kept], np.float64),
-        rank=_join([np.full(int(mask.sum()), a.rank, np.int32) for a, mask in kept], np.int32),
-        damage=damage,
-    )
+            scalars.damage[path.name] = found
+    return scalars
 
 
-def _collect(
-    entries: Sequence[Row | Record],
-    rank: int,
-    attempts: dict[tuple[int, int], _Attempt],
-    numbers: dict[str, int],
-) -> None:
-    attempt = attempts.setdefault((rank, 1), _Attempt(1, rank))
-    for entry in entries:
-        if isinstance(entry, Row):
-            for name, value in zip(entry.keys, entry.values, strict=True):
-                attempt.key.append(numbers.setdefault(name, len(numbers)))
-                attempt.step.append(entry.step)
-                attempt.time.append(entry.time)
-                attempt.value.append(value)
-        elif entry.kind == Kind.LIFECYCLE and entry.key == "open":
-            number = entry.payload.get("attempt", 1)
-            number = number if isinstance(number, int) else 1
-            attempt = attempts.setdefault((rank, number), _Attempt(number, rank))
-        elif entry.kind == Kind.LIFECYCLE and entry.key == "resume" and entry.step is not None:
-            attempt.resumed_after = entry.step
+def _collect(reader: JournalReader, place: int, scalars: Scalars) -> None:
+    rank = JournalName.parse(reader.path).rank
+    number, before = 1, -1
+    attempt: _Attempt | None = None
+    while reader.offset != before:
+        before = reader.offset
+        blocks, records = read_columns(reader.read_bodies(), reader.keys)
+        for record in records:
+            number = _number(record.payload, number) if _is(record, "open") else number
+        attempt = scalars._attempts.setdefault((rank, number), _Attempt(number, rank))
+        for record in records:
+            if _is(record, "resume") and record.step is not None:
+                attempt.resumed_after = record.step
+        for block in blocks:
+            order = ((((number << _FILES) + place) << _SEQUENCES) + block.seq).astype(np.int64)
+            part = _Part(block, order, attempt)
+            attempt.account(block, order)
+            for column, name in enumerate(block.keys):
+                scalars._parts.setdefault((name, rank), []).append((part, column))
 
 
-def _kept(attempt: _Attempt, every: Sequence[_Attempt]) -> Mask:
-    """Return which points of an attempt no later attempt of the same rank has replayed."""
-    steps = np.asarray(attempt.step, np.int64)
-    later = [a.cut for a in every if a.rank == attempt.rank and a.number > attempt.number]
-    cuts = [cut for cut in later if cut is not None]
-    return steps <= min(cuts) if cuts else np.ones(len(steps), np.bool_)
+def _is(record: Record, key: str) -> bool:
+    return record.kind == Kind.LIFECYCLE and record.key == key
 
 
-def _join(parts: Sequence[npt.NDArray[N]], dtype: type[N]) -> npt.NDArray[N]:
-    return np.concatenate(parts) if parts else np.empty(0, dtype)
+def _number(payload: Mapping[str, object], known: int) -> int:
+    number = payload.get("attempt", known)
+    return number if isinstance(number, int) and 0 < number < 1 << _FILES - 2 else known
+
+
+def _kept(part: _Part, column: int, limit: int | None) -> tuple[Integers, Integers, Floats, Floats]:
+    block = part.block
+    arrays = part.order, block.step, block.time, block.values[column]
+    if limit is None:
+        return arrays
+    mask = block.step <= limit
+    order, step, time, value = arrays
+    return order[mask], step[mask], time[mask], value[mask]
