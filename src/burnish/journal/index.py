@@ -1,4 +1,4 @@
-"""What `ls` reads: one row a run in a SQLite file that can be thrown away and is then rebuilt.
+"""What `ls` and queries read: the runs as columns in a SQLite file that can be thrown away and is then rebuilt.
 
 It lies in the user's cache folder, keyed by the runs folder, because SQLite on a shared disk breaks. The runs'
 own `run.json` files stay the truth: a refresh reads those that changed since it last looked.
@@ -7,30 +7,36 @@ own `run.json` files stay the truth: a refresh reads those that changed since it
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import sqlite3
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import platformdirs
 
-from burnish.core.errors import RunError, StorageError
+from burnish.core.errors import BurnishError, RunError, StorageError
 from burnish.core.ids import run_id
 from burnish.core.paths import RunPaths
-from burnish.core.shape import section
+from burnish.journal.facts import Value
+from burnish.journal.index_view import IndexView
+from burnish.journal.index_writer import SCHEMA, writing
 from burnish.journal.record import RunRecord, read_record
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS runs (
-    name TEXT PRIMARY KEY, changed TEXT NOT NULL, created REAL NOT NULL, record TEXT NOT NULL,
-    config_hash TEXT NOT NULL, config_group TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS runs_created ON runs (created DESC);
-CREATE INDEX IF NOT EXISTS runs_group ON runs (config_group, created DESC);
-"""
-_VERSION = 3
+ConfigReader = Callable[[RunPaths], Mapping[str, Value]]
+"""Returns the config values of a run by dotted path. What it raises means that the run has none that can be read."""
+
+T = TypeVar("T")
+
+_VERSION = 4
+_BUSY_S = 10.0
+_BATCH = 500  # runs a transaction: another process need not wait for a whole first build
+# A file written within a tick of the kernel's clock after we read it can have the same time and size, and a new
+# inode that is an old one: such a stamp is not believed a second time (git's "racy" entries).
+_RACY_NS = 100_000_000
 _LONGEST_SELECTOR = 250  # a file name cannot be longer
 
 
@@ -38,61 +44,111 @@ class RunIndex:
     """The runs of one runs folder, newest first.
 
     Several processes may refresh at once; each writes what it read itself, so the last one to look wins
-    and the next refresh repairs anything older.
+    and the next refresh repairs anything older. Where no index can be kept, looking only takes longer.
+
+    Args:
+        runs: The runs folder.
+        cache: Where the index lies; the user's cache folder by default.
+        read_config: Reads the config of a run. Without it no config values are known, and none are forgotten.
     """
 
-    def __init__(self, runs: Path, *, cache: Path | None = None) -> None:
+    def __init__(self, runs: Path, *, cache: Path | None = None, read_config: ConfigReader | None = None) -> None:
         self._runs = runs
+        self._read_config = read_config
         folder = cache or platformdirs.user_cache_path("burnish") / "index"
         digest = hashlib.sha256(os.fsencode(runs.resolve())).hexdigest()[:16]
         self._path = folder / f"{digest}-{_VERSION}.sqlite"
 
-    def records(self, *, group: str = "") -> list[RunRecord]:
-        """Return the record of every run, newest first, after looking for changes.
+    def records(self, *, group: str = "", states: Iterable[str] = ()) -> list[RunRecord]:
+        """Return the records of runs, newest first, after looking for changes.
 
         Args:
             group: Only runs of this config group: repeats of each other, but for seeds, names and output paths.
+            states: Only runs in one of these states; all where it is empty.
         """
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            return self._refreshed(group)
-        except (sqlite3.Error, OSError):
-            # The index is a convenience: damaged or unwritable, it is dropped and the runs read directly.
+        chosen = tuple(states)
+        return self.read(lambda view: view.records(view.runs(states=chosen, group=group)))
+
+    def artifact_runs(self, sha256: str) -> list[tuple[str, str, str]]:
+        """Return which runs made and used something: run, role (`made` or `used`) and what it is called there.
+
+        Args:
+            sha256: Its digest.
+        """
+        return self.read(lambda view: view.artifact_runs(sha256))
+
+    def read(self, look: Callable[[IndexView], T]) -> T:
+        """Return what `look` finds after looking for changes.
+
+        It may be called again, when the index turns out to be damaged, and must not keep the view.
+
+        Raises:
+            StorageError: The runs folder cannot be read.
+        """
+        for _ in range(2):
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                return self._look(str(self._path), look)
+            except OSError:
+                break
+            except sqlite3.Error as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                    break  # others write for longer than we wait: nothing is wrong with it
+                self._drop()
+        return self._look(":memory:", look)
+
+    def _look(self, path: str, look: Callable[[IndexView], T]) -> T:
+        with closing(sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)) as db:
+            if db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
+                db.executescript(SCHEMA)
+            self._refresh(db)
+            if self._read_config is not None:
+                self._refresh_config(db, self._read_config)
+            db.execute("BEGIN")
+            return look(IndexView(db))
+
+    def _drop(self) -> None:
+        for path in (self._path, self._path.with_name(f"{self._path.name}-journal")):
             with suppress(OSError):
-                self._path.unlink()
-            records = (read_record(RunPaths(f)) for f in self._folders())
-            return _newest_first(r for r in records if not group or _config(r, "group") == group)
+                path.unlink()
 
-    def _refreshed(self, group: str) -> list[RunRecord]:
-        with closing(sqlite3.connect(self._path, timeout=10)) as db, db:
-            db.executescript(_SCHEMA)
-            known = dict(db.execute("SELECT name, changed FROM runs"))
-            seen: set[str] = set()
-            for folder in self._folders():
-                stamp = _stamp(RunPaths(folder).state)
-                if stamp is None:
-                    continue
-                seen.add(folder.name)
-                if known.get(folder.name) != stamp:
-                    record = read_record(RunPaths(folder))
-                    names = (_config(record, "hash"), _config(record, "group"))
-                    row = (folder.name, stamp, _created(record), json.dumps(record), *names)
-                    db.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?)", row)
-            db.executemany("DELETE FROM runs WHERE name = ?", [(n,) for n in known.keys() - seen])
-            only = "WHERE config_group = ?" if group else ""
-            found = f"SELECT record FROM runs {only} ORDER BY created DESC, name DESC"
-            rows = db.execute(found, (group,) if group else ())
-            return _newest_first(json.loads(record) for (record,) in rows)
+    def _refresh(self, db: sqlite3.Connection) -> None:
+        known: dict[bytes, str] = dict(db.execute("SELECT folder, stamp FROM runs"))  # before the folder is listed
+        now_ns = time.time_ns()
+        found = _stamps(os.fsencode(self._runs), now_ns)
+        changed = [(folder, stamp) for folder, stamp in found.items() if known.get(folder) != stamp]
+        gone = list(known.keys() - found.keys())
+        for batch in _batches(changed):
+            read = [(folder, stamp, _record(self._paths(folder))) for folder, stamp in batch]
+            gone += [folder for folder, _, record in read if not record and folder in known]
+            with writing(db) as write:
+                for folder, stamp, record in read:
+                    if record:
+                        write.run(folder, _final(stamp), record)
+        for some in _batches(gone):
+            with writing(db) as write:
+                for folder in some:
+                    write.forget(folder)
 
-    def _folders(self) -> list[Path]:
-        try:
-            with os.scandir(self._runs) as entries:
-                return [Path(e.path) for e in entries if not e.name.startswith(".") and e.is_dir()]
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            hint = "choose another folder: BURNISH_RUNS=/path/to/runs"
-            raise StorageError(f"cannot read runs folder {self._runs}: {error.strerror}", hint=hint) from error
+    def _refresh_config(self, db: sqlite3.Connection, read_config: ConfigReader) -> None:
+        """Read the configs of runs whose record changed since, and which are not the ones that were read."""
+        unread = db.execute("SELECT run, folder, config_stamp FROM runs WHERE NOT is_config_read").fetchall()
+        now_ns = time.time_ns()
+        for batch in _batches(unread):
+            read = []
+            for run, folder, known in batch:
+                paths = self._paths(folder)
+                stamp = _stamp(os.fsencode(paths.config), now_ns) or ""
+                values = _config(paths, read_config) if stamp != known else None
+                if stamp or known:
+                    read.append((run, stamp, values))
+            if read:
+                with writing(db) as write:
+                    for run, stamp, values in read:
+                        write.config(run, _final(stamp), values)
+
+    def _paths(self, folder: bytes) -> RunPaths:
+        return RunPaths(self._runs / os.fsdecode(folder))
 
 
 def find_run(runs: Path, selector: str) -> RunPaths:
@@ -117,22 +173,53 @@ def find_run(runs: Path, selector: str) -> RunPaths:
     raise RunError(f"no run {selector!r} in {runs}", hint="list the runs: burnish ls")
 
 
-def _stamp(path: Path) -> str | None:
+_RACY = "racy "
+
+
+def _final(stamp: str) -> str:
+    """Return a stamp that can be believed next time, empty where it cannot."""
+    return "" if stamp.startswith(_RACY) else stamp
+
+
+def _stamps(runs: bytes, now_ns: int) -> dict[bytes, str]:
+    """Return what tells whether a record changed, of each run by the name of its folder."""
     try:
-        stat = path.stat()
+        with os.scandir(runs) as entries:
+            folders = [entry.name for entry in entries if not entry.name.startswith(b".")]
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        hint = "choose another folder: BURNISH_RUNS=/path/to/runs"
+        raise StorageError(f"cannot read runs folder {os.fsdecode(runs)}: {error.strerror}", hint=hint) from error
+    stamped = ((folder, _stamp(b"%b/%b/run.json" % (runs, folder), now_ns)) for folder in folders)
+    return {folder: stamp for folder, stamp in stamped if stamp is not None}
+
+
+def _stamp(path: bytes, now_ns: int) -> str | None:
+    """Return what tells whether a file changed, None where there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116  10,000 of them: a Path each would take as long as the call
     except OSError:
         return None
-    return f"{stat.st_mtime_ns}:{stat.st_size}:{stat.st_ino}"
+    racy = _RACY if found.st_mtime_ns > now_ns - _RACY_NS else ""
+    return f"{racy}{found.st_mtime_ns}:{found.st_size}:{found.st_ino}"
 
 
-def _config(record: RunRecord, name: str) -> str:
-    return str(section(record, "config").get(name) or "")
+def _record(paths: RunPaths) -> RunRecord:
+    try:
+        return read_record(paths)
+    except RecursionError:  # JSON nested without end
+        return {}
 
 
-def _created(record: RunRecord) -> float:
-    created = record.get("created")
-    return float(created) if isinstance(created, int | float) else 0.0
+def _config(paths: RunPaths, read_config: ConfigReader) -> Mapping[str, Value]:
+    try:
+        return read_config(paths)
+    except (BurnishError, OSError, ValueError, RecursionError):
+        return {}
 
 
-def _newest_first(records: Iterable[RunRecord]) -> list[RunRecord]:
-    return sorted((r for r in records if r), key=_created, reverse=True)
+def _batches(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    every = iter(values)
+    while batch := list(islice(every, _BATCH)):
+        yield batch

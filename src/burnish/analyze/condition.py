@@ -1,0 +1,283 @@
+"""`config.training.lr < 1e-4 and summary['eval/loss'] < 2`: Python's syntax, none of its execution.
+
+The tree is checked against a whitelist and then computed column by column, for all runs at once. What a run does not
+have makes a comparison false, and so does comparing unlike things; NaN meets no condition. Nothing is an error any more
+once an expression is accepted.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from burnish.analyze.names import Name, name_of
+from burnish.core.errors import UsageError
+from burnish.journal.facts import Value
+from burnish.journal.index_view import Column
+
+_MAX_CHARACTERS = 2_000
+_MAX_DEPTH = 50
+_CONSTANTS: Final[dict[str, Value]] = {"true": True, "false": False, "null": None, "nan": math.nan, "inf": math.inf}
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A checked expression.
+
+    Attributes:
+        names: What it reads, each once, in the order of the text.
+    """
+
+    text: str
+    root: ast.expr
+    names: tuple[Name, ...]
+
+    def column(self, runs: Sequence[int], columns: Mapping[Name, Column]) -> Column:
+        """Return its value for each of these runs; a run for which it has none is not in the result.
+
+        Args:
+            runs: For which it is computed.
+            columns: Each of `names`, for these runs at least.
+        """
+        return _Evaluation(runs, columns).column(self.root)
+
+
+def parse(text: str) -> Expression:
+    """Read an expression.
+
+    It may hold the names of a query, numbers, texts and lists, `true`, `false` and `null`, `+ - * / // % **`,
+    comparisons, `in`, `and`, `or` and `not`.
+
+    Raises:
+        UsageError: It is none.
+    """
+    shown = text if len(text) <= 80 else f"{text[:80]}…"
+    if len(text) > _MAX_CHARACTERS:
+        raise UsageError(f"an expression longer than {_MAX_CHARACTERS:,} characters: {shown!r}")
+    try:
+        root = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        hint = "a key with a hyphen, or one that Python reserves, goes in brackets: config['lora-rank']"
+        raise UsageError(f"not an expression: {shown!r}", hint=hint) from error
+    names: dict[Name, None] = {}
+    _check(root, names, 0)
+    return Expression(text, root, tuple(names))
+
+
+def parse_condition(text: str) -> Expression:
+    """Read an expression that is true or false of a run.
+
+    Raises:
+        UsageError: It is none.
+    """
+    expression = parse(text)
+    _check_condition(expression.root)
+    return expression
+
+
+def order(value: Value) -> tuple[int, object] | None:
+    """Return what a value is sorted by: numbers first, then truth values, texts and lists; None goes last always."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    kind = _kind(value)
+    return _ORDER.index(kind), str(value) if kind == "list" else value
+
+
+def _check(node: ast.expr, names: dict[Name, None], depth: int) -> None:
+    if depth > _MAX_DEPTH:
+        raise UsageError(f"nested deeper than {_MAX_DEPTH} levels")
+    if isinstance(node, ast.Constant):
+        if node.value is not None and not isinstance(node.value, bool | int | float | str):
+            raise _refused(node)
+        return
+    if isinstance(node, ast.Name) and node.id in _CONSTANTS:
+        return
+    name = name_of(node)
+    if name is not None:
+        names[name] = None
+        return
+    for part in _parts(node):
+        _check(part, names, depth + 1)
+
+
+def _parts(node: ast.expr) -> Sequence[ast.expr]:
+    """Return what a node is made of.
+
+    Raises:
+        UsageError: It is nothing that an expression may hold.
+    """
+    if isinstance(node, ast.BoolOp):
+        return node.values
+    if isinstance(node, ast.UnaryOp) and type(node.op) in _UNARY:
+        return [node.operand]
+    if isinstance(node, ast.BinOp) and type(node.op) in _BINARY:
+        return [node.left, node.right]
+    if isinstance(node, ast.Compare) and all(type(op) in _COMPARISONS for op in node.ops):
+        return [node.left, *node.comparators]
+    if isinstance(node, ast.List | ast.Tuple) and all(isinstance(item, ast.Constant) for item in node.elts):
+        return node.elts
+    raise _refused(node)
+
+
+def _refused(node: ast.expr) -> UsageError:
+    what = _REFUSED.get(type(node), "is not part of what a query may say")
+    return UsageError(
+        f"{ast.unparse(node)!r} {what}", hint="names, numbers, texts, + - * / // % **, comparisons, in, and, or, not"
+    )
+
+
+def _check_condition(node: ast.expr) -> None:
+    if isinstance(node, ast.BoolOp):
+        for part in node.values:
+            _check_condition(part)
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        _check_condition(node.operand)
+    elif isinstance(node, ast.BinOp | ast.UnaryOp | ast.List | ast.Tuple) or (
+        isinstance(node, ast.Constant) and not isinstance(node.value, bool)
+    ):
+        raise UsageError(f"{ast.unparse(node)!r} is neither true nor false", hint="compare it with something")
+
+
+@dataclass(frozen=True, slots=True)
+class _Evaluation:
+    """One walk over a checked tree; every part of it becomes a column."""
+
+    runs: Sequence[int]
+    columns: Mapping[Name, Column]
+
+    def column(self, node: ast.expr) -> Column:
+        if isinstance(node, ast.Constant):
+            assert node.value is None or isinstance(node.value, bool | int | float | str), "checked when it was read"
+            return dict.fromkeys(self.runs, node.value)
+        if isinstance(node, ast.Name) and node.id in _CONSTANTS:
+            return dict.fromkeys(self.runs, _CONSTANTS[node.id])
+        if isinstance(node, ast.List | ast.Tuple):
+            items = tuple(item.value for item in node.elts if isinstance(item, ast.Constant))
+            return dict.fromkeys(self.runs, items)  # type: ignore[arg-type]  # checked when it was parsed
+        if isinstance(node, ast.BoolOp):
+            return self.both(node)
+        if isinstance(node, ast.UnaryOp):
+            operand = self.column(node.operand)
+            if isinstance(node.op, ast.Not):
+                return {run: operand.get(run) is not True for run in self.runs}
+            return _computed(_UNARY[type(node.op)], operand, operand)
+        if isinstance(node, ast.BinOp):
+            return _computed(_BINARY[type(node.op)], self.column(node.left), self.column(node.right))
+        if isinstance(node, ast.Compare):
+            return self.compare(node)
+        name = name_of(node)
+        assert name is not None, "everything else was refused"
+        return self.columns[name]
+
+    def both(self, node: ast.BoolOp) -> Column:
+        parts = [self.column(part) for part in node.values]
+        decide = all if isinstance(node.op, ast.And) else any
+        return {run: decide(part.get(run) is True for part in parts) for run in self.runs}
+
+    def compare(self, node: ast.Compare) -> Column:
+        sides = [self.column(side) for side in (node.left, *node.comparators)]
+        met = set(self.runs)
+        for op, left, right in zip(node.ops, sides, sides[1:], strict=False):
+            compared = _COMPARISONS[type(op)]
+            met = {run for run in met if run in left and run in right and compared(left[run], right[run])}
+        return {run: run in met for run in self.runs}
+
+
+def _computed(compute: Callable[[float, float], object], left: Column, right: Column) -> Column:
+    """Return what comes out where both are numbers and the result is one."""
+    found: Column = {}
+    for run, value in left.items():
+        other = right.get(run)
+        if _kind(value) == _kind(other) == "number":
+            try:
+                result = compute(value, other)  # type: ignore[arg-type]
+            except ArithmeticError:
+                continue
+            if isinstance(result, int | float):
+                found[run] = result
+    return found
+
+
+def _power(base: float, exponent: float) -> object:
+    return float(base) ** float(exponent)  # of whole numbers it could have more digits than there is memory
+
+
+def _kind(value: Value) -> str:
+    return _KINDS[type(value)]
+
+
+def _like(compare: Callable[[object, object], bool], kinds: frozenset[str]) -> Callable[[Value, Value], bool]:
+    """Return a comparison that is false between unlike things, and for NaN."""
+
+    def compared(left: Value, right: Value) -> bool:
+        kind = _KINDS[type(left)]
+        if kind != _KINDS[type(right)]:
+            return compare is operator.ne and (left is None or right is None)
+        # The only values that are not equal to themselves are NaN.
+        return kind in kinds and left == left and right == right and compare(left, right)
+
+    return compared
+
+
+def _is_in(left: Value, right: Value) -> bool:
+    if isinstance(right, str):
+        return isinstance(left, str) and left in right
+    return isinstance(right, tuple) and any(_equal(left, item) for item in right)
+
+
+def _is_not_in(left: Value, right: Value) -> bool:
+    if isinstance(right, str) and not isinstance(left, str):
+        return False
+    is_number = isinstance(left, float) and math.isnan(left)
+    return isinstance(right, str | tuple) and not is_number and not _is_in(left, right)
+
+
+_KINDS: Final[dict[type, str]] = {
+    int: "number",
+    float: "number",
+    bool: "truth",
+    str: "text",
+    tuple: "list",
+    type(None): "nothing",
+}
+_ORDER: Final = ("number", "truth", "text", "list")
+_ORDERED: Final = frozenset({"number", "text"})
+_EVERY: Final = frozenset(_KINDS.values())
+_equal = _like(operator.eq, _EVERY)
+_COMPARISONS: Final[dict[type[ast.cmpop], Callable[[Value, Value], bool]]] = {
+    ast.Eq: _equal,
+    ast.NotEq: _like(operator.ne, _EVERY),
+    ast.Lt: _like(operator.lt, _ORDERED),
+    ast.LtE: _like(operator.le, _ORDERED),
+    ast.Gt: _like(operator.gt, _ORDERED),
+    ast.GtE: _like(operator.ge, _ORDERED),
+    ast.In: _is_in,
+    ast.NotIn: _is_not_in,
+}
+_BINARY: Final[dict[type[ast.operator], Callable[[float, float], object]]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: _power,
+}
+_UNARY: Final[dict[type[ast.unaryop], Callable[[float, float], object]]] = {
+    ast.UAdd: lambda value, _: value,
+    ast.USub: lambda value, _: -value,
+    ast.Not: lambda value, _: not value,
+}
+_REFUSED: Final[dict[type[ast.expr], str]] = {
+    ast.Call: "is a call: nothing is called in a query",
+    ast.Lambda: "is a function: nothing is called in a query",
+    ast.IfExp: "is a choice: use and, or",
+    ast.NamedExpr: "is an assignment",
+    ast.List: "is a list of more than plain values",
+    ast.Tuple: "is a list of more than plain values",
+    ast.JoinedStr: "is a text with parts to compute",
+}

@@ -1,0 +1,157 @@
+"""What a query calls things: `state`, `config.training.learning_rate`, `summary['eval/loss'].min`."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import Final
+
+from burnish.core.errors import UsageError
+from burnish.core.nearest import nearest, nearest_path
+from burnish.journal.facts import FIELDS, STATISTICS
+from burnish.journal.index_view import CONFIG, SUMMARY, Column, IndexView
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Something known of every run."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+    def column(self, view: IndexView) -> Column:
+        """Return its value for every run."""
+        return view.field(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigValue:
+    """A value of the config, by its dotted path."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return CONFIG + self.path
+
+    def column(self, view: IndexView) -> Column:
+        """Return its value for the runs that have it."""
+        return view.config(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class MetricValue:
+    """A statistic of a metric: its last value unless another is asked for."""
+
+    metric: str
+    statistic: str = "last"
+
+    def __str__(self) -> str:
+        return SUMMARY + self.metric + (f".{self.statistic}" if self.statistic != "last" else "")
+
+    def column(self, view: IndexView) -> Column:
+        """Return it for the runs that know it."""
+        return view.metric(self.metric, self.statistic)
+
+
+Name = Field | ConfigValue | MetricValue
+
+_ROOTS: Final = ("config", "summary")
+
+
+def name_of(node: ast.expr) -> Name | None:
+    """Return the name that a piece of an expression is, None when it is something else.
+
+    Raises:
+        UsageError: It looks like a name and is none.
+    """
+    if isinstance(node, ast.Name) and node.id not in _ROOTS:
+        return _field(node.id)
+    root, steps = _steps(node)
+    if root == "config":
+        return _config_value(steps)
+    if root == "summary":
+        return _metric_value(steps)
+    if root is not None and steps:
+        raise UsageError(f"{ast.unparse(node)!r} cannot be asked for: only config and summary have parts")
+    return None
+
+
+def name_of_text(text: str) -> Name | None:
+    """Return the name that text spells the way tables do: `summary.eval/loss.min`, `config.lora-rank`."""
+    if text in FIELDS:
+        return Field(text)
+    if text.startswith(CONFIG):
+        return ConfigValue(text.removeprefix(CONFIG))
+    if text.startswith(SUMMARY):
+        metric, _, statistic = text.removeprefix(SUMMARY).rpartition(".")
+        is_asked = bool(metric) and statistic in STATISTICS
+        return MetricValue(metric, statistic) if is_asked else MetricValue(text.removeprefix(SUMMARY))
+    return None
+
+
+def refuse_unknown(name: Name, view: IndexView) -> None:
+    """Refuse a name that no run has: it is a slip, not a condition that nothing meets. Without runs nothing is.
+
+    Raises:
+        UsageError: There are runs.
+    """
+    if isinstance(name, Field) or not view.runs():
+        return
+    if isinstance(name, ConfigValue):
+        known = [key.removeprefix(CONFIG) for key in view.names(CONFIG)]
+        best = nearest_path(name.path, known)
+        raise UsageError(f"no run has {str(name)!r}", hint=f"did you mean {CONFIG}{best}?" if best else "")
+    metrics = [key.removeprefix(SUMMARY) for key in view.names(SUMMARY)]
+    if name.metric in metrics:
+        raise UsageError(f"no run knows {name.statistic!r} of the metric {name.metric!r}", hint=_ways_of_best(name))
+    best = nearest(name.metric, metrics)
+    raise UsageError(f"no run has the metric {name.metric!r}", hint=f"did you mean summary[{best!r}]?" if best else "")
+
+
+def _ways_of_best(name: MetricValue) -> str:
+    if not name.statistic.startswith("best"):
+        return ""
+    return f'say which is better: run.step_metric({name.metric!r}, best="min"), or ask for .min or .max'
+
+
+def _field(word: str) -> Field:
+    if word not in FIELDS:
+        best = nearest(word, [*FIELDS, *_ROOTS])
+        hint = f"did you mean {best}?" if best else f"there are {', '.join(FIELDS)}, config.… and summary['…']"
+        raise UsageError(f"unknown name {word!r}", hint=hint)
+    return Field(word)
+
+
+def _config_value(steps: list[str | int]) -> ConfigValue:
+    if not steps:
+        raise UsageError("'config' alone has no value", hint="such as config.training.learning_rate")
+    return ConfigValue(".".join(map(str, steps)))
+
+
+def _metric_value(steps: list[str | int]) -> MetricValue:
+    if not steps or not isinstance(steps[0], str) or len(steps) > 2:
+        raise UsageError("'summary' takes the name of a metric", hint="such as summary['eval/loss'].min")
+    statistic = str(steps[1]) if len(steps) == 2 else "last"
+    if statistic not in STATISTICS:
+        raise UsageError(f"unknown statistic {statistic!r} of a metric", hint=f"there are {', '.join(STATISTICS)}")
+    return MetricValue(steps[0], statistic)
+
+
+def _steps(node: ast.expr) -> tuple[str | None, list[str | int]]:
+    """Return what a chain of `.part`, `['part']` and `[0]` begins with, and its parts; None when it is no chain."""
+    steps: list[str | int] = []
+    while not isinstance(node, ast.Name):
+        if isinstance(node, ast.Attribute):
+            steps.append(node.attr)
+            node = node.value
+        elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+            index = node.slice.value
+            if isinstance(index, bool) or not isinstance(index, str | int):
+                return None, []
+            steps.append(index)
+            node = node.value
+        else:
+            return None, []
+    return node.id, steps[::-1]

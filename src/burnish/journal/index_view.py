@@ -1,0 +1,102 @@
+"""One look into the index: columns of all runs by name, and the records of those that are chosen."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from burnish.journal.facts import FIELDS, STATISTICS, Value, load
+from burnish.journal.record import RunRecord
+
+CONFIG = "config."
+SUMMARY = "summary."
+
+Column = dict[int, Value]
+"""Values by the number of the run; a run that has none is not in it."""
+
+_AFTER = {prefix: prefix[:-1] + chr(ord(prefix[-1]) + 1) for prefix in (CONFIG, SUMMARY)}
+
+
+@dataclass(frozen=True, slots=True)
+class IndexView:
+    """The index as it stood at one moment. Runs go by numbers, which mean nothing outside of it."""
+
+    db: sqlite3.Connection
+
+    def runs(self, *, states: Sequence[str] = (), group: str = "") -> list[int]:
+        """Return the runs, newest first.
+
+        Args:
+            states: Only runs in one of these states; all where it is empty.
+            group: Only runs of this config group.
+        """
+        rules, given = [], []
+        if states:
+            rules.append(f"state IN ({', '.join('?' * len(states))})")
+            given += states
+        if group:
+            rules.append("config_group = ?")
+            given.append(group)
+        only = f"WHERE {' AND '.join(rules)}" if rules else ""
+        found = self.db.execute(f"SELECT run FROM runs {only} ORDER BY newest DESC, folder DESC", given)
+        return [run for (run,) in found]
+
+    def records(self, runs: Sequence[int]) -> list[RunRecord]:
+        """Return the records of runs, in the order asked for."""
+        found = self.db.execute(f"SELECT run, record FROM records WHERE run {_AMONG}", (json.dumps(runs),))
+        records = dict(found)
+        return [json.loads(records[run]) for run in runs]
+
+    def field(self, name: str) -> Column:
+        """Return one of `FIELDS` of every run; None where it is not known."""
+        assert name in FIELDS
+        return _column(self.db.execute(f'SELECT run, "{name}" FROM runs'))
+
+    def config(self, path: str) -> Column:
+        """Return a config value by its dotted path, lists by index (`data.sources.0.weight`)."""
+        found = "SELECT run, value FROM facts WHERE key = (SELECT key FROM keys WHERE name = ?)"
+        return _column(self.db.execute(found, (CONFIG + path,)))
+
+    def metric(self, name: str, statistic: str = "last") -> Column:
+        """Return one of `STATISTICS` of a metric; a run that does not know it is not in it."""
+        assert statistic in STATISTICS
+        found = f'SELECT run, "{statistic}" FROM metrics WHERE key = (SELECT key FROM keys WHERE name = ?)'
+        return _column(self.db.execute(f'{found} AND "{statistic}" IS NOT NULL', (SUMMARY + name,)))
+
+    def names(self, prefix: str) -> list[str]:
+        """Return the names that any run has, of config values (`CONFIG`) or of metrics (`SUMMARY`), sorted."""
+        table = "facts" if prefix == CONFIG else "metrics"
+        found = self.db.execute(
+            f"SELECT name FROM keys WHERE name >= ? AND name < ? "
+            f"AND EXISTS (SELECT 1 FROM {table} WHERE {table}.key = keys.key) ORDER BY name",
+            (prefix, _AFTER[prefix]),
+        )
+        return [name for (name,) in found]
+
+    def known(self, runs: Sequence[int]) -> Iterator[tuple[str, Column]]:
+        """Yield every config value and the last value of every metric that any of these runs has, with its name."""
+        chosen = json.dumps(runs)
+        for prefix, table, value in ((CONFIG, "facts", "value"), (SUMMARY, "metrics", "last")):
+            for name in self.names(prefix):
+                found = f'SELECT run, "{value}" FROM {table} WHERE key = (SELECT key FROM keys WHERE name = ?)'
+                column = _column(self.db.execute(f"{found} AND run {_AMONG}", (name, chosen)))
+                if column:
+                    yield name, column
+
+    def artifact_runs(self, sha256: str) -> list[tuple[str, str, str]]:
+        """Return run, role and name of whatever has this content: the ones that made it first, the oldest first."""
+        found = self.db.execute(
+            "SELECT name, role, artifact FROM artifacts JOIN runs USING (run) WHERE sha256 = ? "
+            "ORDER BY role = 'made' DESC, newest, folder, artifact",
+            (sha256,),
+        )
+        return [(str(run), role, artifact) for run, role, artifact in found]
+
+
+_AMONG = "IN (SELECT value FROM json_each(?))"  # a list as one parameter: SQLite allows 32,766 of them
+
+
+def _column(found: sqlite3.Cursor) -> Column:
+    return {run: load(value) if type(value) is bytes else value for run, value in found}
