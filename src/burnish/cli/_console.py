@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from burnish.core.clock import duration
 from burnish.core.errors import BurnishError, ConfigError, Problem
@@ -17,10 +19,15 @@ from burnish.core.secrets import Masker
 from burnish.journal.record import RunRecord, read_record
 from burnish.launch import Progress, adopt_orphans
 
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+
 _STATUS_EVERY_S = 0.2
 _PLAIN_EVERY_S = 10.0
 _TAIL_LINES = 12
 _BAR = 20
+_BAR_AFTER_S = 1.0
+_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 
 
 def out(text: str) -> None:
@@ -32,6 +39,12 @@ def out(text: str) -> None:
 def out_json(value: object) -> None:
     """Print a result for machines: one object; NaN and infinities, which JSON lacks, become null."""
     out(json.dumps(_finite(value), indent=1, ensure_ascii=False))
+
+
+def out_bytes() -> BinaryIO:
+    """Return where a result goes that is not text, or too long to be one piece."""
+    sys.stdout.flush()
+    return sys.stdout.buffer
 
 
 def err(text: str) -> None:
@@ -69,6 +82,30 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Seque
         shown.add_row(*row)
     width = None if sys.stdout.isatty() else 200
     Console(file=sys.stdout, width=width, highlight=False, markup=False).print(shown)
+
+
+def colour_allowed() -> bool:
+    """Return whether stdout is a terminal that may be shown colours."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def without_colour(text: str) -> str:
+    r"""Return text without the marks that colour it on a terminal.
+
+    >>> without_colour("\x1b[1;31merror\x1b[0m")
+    'error'
+    """
+    return _COLOUR.sub("", text)
+
+
+def size_text(size_bytes: float) -> str:
+    """Return a size for people.
+
+    >>> size_text(2_600), size_text(5 << 20), size_text(3 << 40)
+    ('2.5 KiB', '5.0 MiB', '3072.0 GiB')
+    """
+    unit, name = next(((u, n) for u, n in ((1 << 30, "GiB"), (1 << 20, "MiB")) if size_bytes >= u), (1 << 10, "KiB"))
+    return f"{size_bytes / unit:.1f} {name}"
 
 
 def adopt(project: Project) -> None:
@@ -158,6 +195,43 @@ class StatusLine:
         """Remove the line."""
         if self._is_terminal and self._last:
             raw_err("\r\x1b[2K")
+
+
+class Bar:
+    """A progress bar on stderr for work that takes longer than a second; none where stderr is no terminal.
+
+    Args:
+        what: What is being done.
+        total: How many pieces there are.
+    """
+
+    def __init__(self, what: str, total: int) -> None:
+        self._what = what
+        self._total = total
+        self._done = 0
+        self._began_at = time.monotonic()
+        self._shown: RichProgress | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._shown is not None:
+            self._shown.stop()
+
+    def advance(self, pieces: int) -> None:
+        """Say that so many pieces more are done."""
+        self._done += pieces
+        if self._shown is None:
+            if not sys.stderr.isatty() or time.monotonic() - self._began_at < _BAR_AFTER_S:
+                return
+            from rich.console import Console
+            from rich.progress import Progress as RichProgress
+
+            self._shown = RichProgress(console=Console(file=sys.stderr), transient=True)
+            self._shown.add_task(self._what, total=self._total)
+            self._shown.start()
+        self._shown.update(self._shown.task_ids[0], completed=self._done)
 
 
 def status_text(name: str, progress: Progress, *, bar: bool) -> str:

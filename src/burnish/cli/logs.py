@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import codecs
 import json
+import os
+import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from heapq import heappush, heappushpop
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
 from burnish.cli import _console
+from burnish.core.errors import UsageError
+from burnish.core.nearest import nearest
 from burnish.core.paths import RunPaths, find_project
 from burnish.journal import Kind, Record, Row
 from burnish.journal.index import find_run
@@ -19,15 +26,30 @@ from burnish.journal.record import read_record
 from burnish.launch.retry import LIVE_STATES
 
 _POLL_S = 0.3
+_CHUNK_BYTES = 1 << 18
+_DAMAGE = "damage"
+
+Keep = Callable[[str], bool]
 
 
 @click.command(short_help="Print what a run printed, or its journal.")
 @click.argument("run")
-@click.option("-f", "--follow", is_flag=True, help="Go on until the run ends.")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the run ends, over all its attempts.")
+@click.option(
+    "-n", "--lines", metavar="LINES", type=click.IntRange(0), help="Only the last so many, then what follows."
+)
+@click.option("--grep", metavar="REGEX", default="", help="Only lines in which a regular expression is found.")
 @click.option("--journal", is_flag=True, help="Print the journal, one JSON object a frame.")
+@click.option("--kind", "kinds", metavar="KIND,…", default="", help="Of the journal only these: row,log,alert,…")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-def command(run: str, follow: bool, journal: bool, as_json: bool) -> None:
-    """Print what a run printed (console.log), or with --journal what it recorded."""
+def command(run: str, follow: bool, lines: int | None, grep: str, journal: bool, kinds: str, as_json: bool) -> None:
+    """Print what a run printed (console.log), or with --journal what it recorded.
+
+    With -n, lines that --grep leaves out do not count. The last frames of a journal are the last by time, over all of
+    its files; otherwise it is printed file by file.
+    """
+    keep = _matching(grep)
+    wanted = _kinds(kinds, journal=journal)
     project = find_project()
     _console.adopt(project)
     paths = find_run(project.runs, run)
@@ -37,7 +59,10 @@ def command(run: str, follow: bool, journal: bool, as_json: bool) -> None:
     def has_ended() -> bool:
         return read_record(paths).get("state") not in LIVE_STATES
 
-    source = _journal(paths) if journal else _console_log(paths, has_ended, as_json=as_json)
+    if journal:
+        source = _journal(paths, keep, wanted, lines)
+    else:
+        source = _Console(paths.console, keep, _console.colour_allowed()).lines(has_ended, lines, as_json=as_json)
     for line in source:
         if line is None:  # the end, for now
             if not follow or has_ended():
@@ -47,40 +72,141 @@ def command(run: str, follow: bool, journal: bool, as_json: bool) -> None:
             _console.out(line)
 
 
-def _console_log(paths: RunPaths, has_ended: Callable[[], bool], *, as_json: bool) -> Iterator[str | None]:
-    decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-    offset, rest = 0, ""
-    while True:
-        over = has_ended()  # asked before reading: what was printed before the end is then read whole
-        fresh = _read_from(paths.console, offset)
-        offset += len(fresh)
-        *lines, rest = (rest + decode(fresh)).split("\n")
-        if over and rest:
-            lines, rest = [*lines, rest], ""
+def _matching(grep: str) -> Keep:
+    try:
+        found = re.compile(grep).search
+    except re.error as error:
+        raise UsageError(f"--grep {grep!r} is no regular expression: {error}") from error
+    return lambda line: not grep or found(line) is not None
+
+
+def _kinds(text: str, *, journal: bool) -> frozenset[str]:
+    """Return the kinds of frames that are wanted; empty for all."""
+    wanted = frozenset(word.strip() for word in text.split(",") if word.strip())
+    if wanted and not journal:
+        raise UsageError("--kind chooses frames of the journal", hint=f"add --journal --kind {text}")
+    known = [*(kind.name.lower() for kind in Kind if kind != Kind.KEYS), _DAMAGE]
+    for word in sorted(wanted - set(known)):
+        best = nearest(word, known)
+        hint = f"did you mean {best}?" if best else f"there are {', '.join(known)}"
+        raise UsageError(f"no kind of frame is called {word!r}", hint=hint)
+    return wanted
+
+
+@dataclass(frozen=True, slots=True)
+class _Console:
+    """What the training process printed, line by line; lines end in a line feed only, as those of `grep` do."""
+
+    path: Path
+    keep: Keep
+    in_colour: bool
+
+    def lines(self, has_ended: Callable[[], bool], count: int | None, *, as_json: bool) -> Iterator[str | None]:
+        """Yield the lines from the last `count` on, all if None; None where the end is reached for now."""
+        decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        offset, rest = 0 if count is None else self._start_of_last(count), ""
+        while True:
+            over = has_ended()  # asked before reading: what was printed before the end is then read whole
+            while fresh := _read_from(self.path, offset):
+                offset += len(fresh)
+                *lines, rest = (rest + decode(fresh)).split("\n")
+                yield from self._shown(lines, as_json=as_json)
+            if over and rest:
+                yield from self._shown([rest], as_json=as_json)
+                rest = ""
+            yield None
+
+    def _shown(self, lines: list[str], *, as_json: bool) -> Iterator[str]:
         for line in lines:
-            yield json.dumps({"line": line}, ensure_ascii=False) if as_json else line
-        yield None
+            plain = _console.without_colour(line)
+            if self.keep(plain):
+                text = line if self.in_colour else plain
+                yield json.dumps({"line": plain}, ensure_ascii=False) if as_json else text
+
+    def _start_of_last(self, count: int) -> int:
+        """Return the offset from which on the last so many lines come, of those that are kept."""
+        start = 0
+        try:
+            with self.path.open("rb") as file:
+                if not count:
+                    return file.seek(0, os.SEEK_END)
+                for start, line in _backwards(file):  # noqa: B007  it is what is returned
+                    count -= self.keep(_console.without_colour(line.decode(errors="replace")))
+                    if not count:
+                        break
+        except FileNotFoundError:
+            return 0
+        return start
+
+
+def _backwards(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield where each line begins, and the line, from the last to the first; what is not asked for is not read."""
+    start = end = file.seek(0, os.SEEK_END)
+    pieces: list[bytes] = []  # of a line whose beginning was not met yet, the last first
+    while start:
+        step = min(_CHUNK_BYTES, start)
+        start -= step
+        file.seek(start)
+        head, newline, rest = file.read(step).partition(b"\n")
+        if newline:
+            lines = rest.split(b"\n")
+            lines[-1] += b"".join(reversed(pieces))
+            pieces = []
+            offset = start + len(head) + 1 + sum(map(len, lines)) + len(lines) - 1
+            for line in reversed(lines):
+                offset -= len(line)
+                if offset < end:  # after the last line feed there is no line
+                    yield offset, line
+                offset -= 1
+        pieces.append(head)
+    if end:
+        yield 0, b"".join(reversed(pieces))
 
 
 def _read_from(path: Path, offset: int) -> bytes:
     try:
         with path.open("rb") as file:
             file.seek(offset)
-            return file.read()
+            return file.read(_CHUNK_BYTES)
     except FileNotFoundError:
         return b""
 
 
-def _journal(paths: RunPaths) -> Iterator[str | None]:
+def _journal(paths: RunPaths, keep: Keep, kinds: frozenset[str], count: int | None) -> Iterator[str | None]:
+    """Yield frames as JSON, of those that there are now only the last `count`; None where the end is reached."""
     journals = RunReader(paths.journals)
-    while True:
-        for reader, entries in journals.read():
-            yield from (json.dumps(_frame(reader.path, entry), ensure_ascii=False) for entry in entries)
-            for damage in reader.damage:
-                where = {"journal": reader.path.name, "offset": damage.offset, "size_bytes": damage.size_bytes}
-                yield json.dumps({"kind": "damage", "step": None, **where, "reason": damage.reason})
-            reader.damage.clear()
+    if count is not None:
+        yield from _last(_frames(journals, keep, kinds), count)
         yield None
+    while True:
+        yield from (line for _, line in _frames(journals, keep, kinds))
+        yield None
+
+
+def _last(frames: Iterator[tuple[float, str]], count: int) -> Iterator[str]:
+    last: list[tuple[float, int, str]] = []
+    for number, (when, line) in enumerate(frames):
+        if len(last) < count:
+            heappush(last, (when, number, line))
+        elif count:
+            heappushpop(last, (when, number, line))
+    yield from (line for _, _, line in sorted(last))
+
+
+def _frames(journals: RunReader, keep: Keep, kinds: frozenset[str]) -> Iterator[tuple[float, str]]:
+    """Yield the time of each new frame that is wanted, and the frame as JSON."""
+    when = 0.0
+    for reader, entries in journals.read():
+        shown = [(entry.time, _frame(reader.path, entry)) for entry in entries]
+        when = shown[-1][0]
+        for damage in reader.damage:
+            where = {"journal": reader.path.name, "offset": damage.offset, "size_bytes": damage.size_bytes}
+            shown.append((when, {"kind": _DAMAGE, "step": None, **where, "reason": damage.reason}))
+        reader.damage.clear()
+        for moment, frame in shown:
+            line = json.dumps(frame, ensure_ascii=False)
+            if (not kinds or frame["kind"] in kinds) and keep(line):
+                yield moment, line
 
 
 def _frame(path: Path, entry: Row | Record) -> dict[str, object]:
@@ -92,7 +218,19 @@ def _frame(path: Path, entry: Row | Record) -> dict[str, object]:
             "values": dict(zip(entry.keys, map(_json_number, entry.values), strict=True)),
         }
     known = {int(kind): kind.name.lower() for kind in Kind}
-    return {"kind": known.get(entry.kind, entry.kind), **common, "key": entry.key, "payload": entry.payload}
+    payload = {str(name): _json(value) for name, value in entry.payload.items()}
+    return {"kind": known.get(entry.kind, entry.kind), **common, "key": entry.key, "payload": payload}
+
+
+def _json(value: object) -> object:
+    """Return a value of a payload in terms of JSON: NaN and infinities are text, as those of a row are."""
+    if isinstance(value, float):
+        return _json_number(value)
+    if isinstance(value, dict):
+        return {str(name): _json(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(item) for item in value]
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
 def _json_number(value: float) -> float | str:

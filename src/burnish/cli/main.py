@@ -15,6 +15,13 @@ _COMMANDS: Final = {
     "ls": "List runs, newest first.",
     "show": "Show one run: state, attempts, metrics, checkpoints.",
     "logs": "Print what a run printed, or its journal.",
+    "diff": "Compare two runs: config, code, packages, machine, data, results.",
+    "export": "Write metrics of runs, or the runs themselves, as one table.",
+    "tag": "Add and remove tags of runs.",
+    "note": "Add a note to a run, or print its notes.",
+    "pin": "Keep runs from being removed.",
+    "rename": "Give a run another name; its id stays.",
+    "rm": "Remove runs.",
     "config": "Show, check, compare and import configs, and where each value came from.",
     "doctor": "Check this machine and say what to fix.",
 }
