@@ -19,12 +19,20 @@ _NAME = re.compile(
 _VOCABULARY = re.compile(
     r"(^|[_\-.])(eos|bos|pad|unk|sep|cls|mask|special|stop|image|decoder_start)_token$", re.IGNORECASE
 )
+# Whoever knows the address of a webhook may post to it. What else is said of one (`webhook_timeout_s`) is a setting.
+_WEBHOOK = re.compile(r"webhook|(^|[_\-.])slack([_\-.]\w+)*[_\-.](url|uri|hook|endpoint)($|[_\-.])", re.IGNORECASE)
+_WEBHOOK_SETTING = re.compile(
+    r"[_\-.](timeout|retries|attempts|enabled|disabled|events?|levels?|type|kind|mode|format|template|name|port|method"
+    r"|interval|every|count|s|ms)$",
+    re.IGNORECASE,
+)
 _URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):(?!\d+/)([^\s@'\"]+)(?=@)")  # `host:8080/a@b` is a port and a path
 _URL_TOKEN = re.compile(r"(?<=://)[^/\s:@]{20,}(?=@)")
 # What credentials look like when neither a name nor the environment gives them away.
 _SHAPES = re.compile(
     r"(?<=Bearer )[\w\-.~+/=]{8,}|(?<=Basic )[\w+/=]{8,}"
-    r"|\b(?:sk-[\w\-]{16,}|hf_\w{16,}|gh[pousr]_\w{16,}|github_pat_\w{16,}|AKIA[A-Z0-9]{12,}|xox[abprs]-[\w\-]{10,})",
+    r"|\b(?:sk-[\w\-]{16,}|hf_\w{16,}|gh[pousr]_\w{16,}|github_pat_\w{16,}|AKIA[A-Z0-9]{12,}|xox[abprs]-[\w\-]{10,})"
+    r"|(?<=//hooks\.slack\.com/)[\w/\-]+|(?<=/api/webhooks/)[\w/\-]+|(?<=\.webhook\.office\.com/)[\w/@\-]+",
 )
 _ASSIGNED = re.compile(r"""([\w.\-]+)(["']?\s*[:=]\s*)(["'])([^"'\n]{6,})\3""")
 _SHORTEST_VALUE = 6  # masking every "1" in a log because TOKEN=1 would ruin the log
@@ -35,9 +43,13 @@ def is_secret_name(name: str) -> bool:
 
     >>> [is_secret_name(name) for name in ("HF_TOKEN", "PGPASSWORD", "tracking.wandb.api_key")]
     [True, True, True]
+    >>> [is_secret_name(name) for name in ("BURNISH_WEBHOOK_URL", "slack_url", "webhook_timeout_s")]
+    [True, True, False]
     >>> [is_secret_name(name) for name in ("max_tokens", "eos_token", "PWD")]
     [False, False, False]
     """
+    if _WEBHOOK.search(name) is not None and _WEBHOOK_SETTING.search(name) is None:
+        return True
     return _NAME.search(name) is not None and _VOCABULARY.search(name) is None
 
 
@@ -62,7 +74,7 @@ class Masker:
         return cls(tuple(sorted((v for v in values if len(v) >= _SHORTEST_VALUE), key=len, reverse=True)))
 
     def text(self, text: str) -> str:
-        """Return text with known credentials replaced, and what looks like one: logins in URLs, bearer tokens, keys."""
+        """Return text with known credentials replaced, and what looks like one: logins in URLs, webhooks, keys."""
         for value in self.values:
             text = text.replace(value, MASK)
         text = _URL_TOKEN.sub(MASK, _URL_PASSWORD.sub(rf"\1:{MASK}", text))
