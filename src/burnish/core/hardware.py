@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
+
+NO_DRIVER = "no NVIDIA driver"
+HIDDEN = "CUDA_VISIBLE_DEVICES hides all GPUs"
+
+_Answer = TypeVar("_Answer", int, bool)
 
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """One GPU as the driver describes it; memory in bytes."""
+    """One GPU as the driver describes it; memory in bytes, power in watts.
+
+    Attributes:
+        driver: Version of the driver.
+        cuda: The newest CUDA that the driver can run, such as `12.8`; empty when it does not say.
+        power_limit_w: What it may draw as it is set now; None when it does not say.
+        mig: Whether it is split into instances (MIG); None where it cannot be.
+    """
 
     index: int
     name: str
@@ -17,6 +31,9 @@ class Gpu:
     memory_bytes: int
     compute_capability: tuple[int, int]
     driver: str
+    cuda: str = ""
+    power_limit_w: float | None = None
+    mig: bool | None = None
 
     def to_json(self) -> dict[str, object]:
         """Return the GPU as a JSON object."""
@@ -30,7 +47,7 @@ class Machine:
     Attributes:
         gpus: The GPUs of the box, empty when there is none or no driver binding.
         cpus: CPUs that this process may run on.
-        note: Why `gpus` is empty.
+        note: Why `gpus` is empty, or lacks some.
     """
 
     gpus: tuple[Gpu, ...]
@@ -59,32 +76,82 @@ def read_machine() -> Machine:
     """Ask the driver for the GPUs and the system for the CPUs. Never raises."""
     cpus = len(os.sched_getaffinity(0))
     if os.environ.get("CUDA_VISIBLE_DEVICES", "unset").strip() in ("", "-1"):
-        return Machine((), cpus, "CUDA_VISIBLE_DEVICES hides all GPUs")
+        return Machine((), cpus, HIDDEN)
+    driver = Path("/proc/driver/nvidia/version").exists()
     try:
         import pynvml
     except ImportError:
-        driver = Path("/proc/driver/nvidia/version").exists()
-        note = "a driver is loaded: pip install nvidia-ml-py" if driver else "no NVIDIA driver"
-        return Machine((), cpus, note)
+        return Machine((), cpus, "a driver is loaded: pip install nvidia-ml-py" if driver else NO_DRIVER)
     try:
         pynvml.nvmlInit()
-        try:
-            return Machine(tuple(_gpu(i) for i in range(pynvml.nvmlDeviceGetCount())), cpus)
-        finally:
-            pynvml.nvmlShutdown()
     except pynvml.NVMLError as error:
+        absent = not driver and error.value in (
+            pynvml.NVML_ERROR_LIBRARY_NOT_FOUND,
+            pynvml.NVML_ERROR_DRIVER_NOT_LOADED,
+        )
+        return Machine((), cpus, NO_DRIVER if absent else f"NVML: {error}")
+    try:
+        return _read_gpus(cpus)
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _read_gpus(cpus: int) -> Machine:
+    """Describe every GPU that answers; one that fell off the bus hides no other."""
+    import pynvml as nvml
+
+    gpus: list[Gpu] = []
+    notes: list[str] = []
+    try:
+        count = nvml.nvmlDeviceGetCount()
+        driver, cuda = _text(nvml.nvmlSystemGetDriverVersion()), _cuda_version()
+    except nvml.NVMLError as error:
         return Machine((), cpus, f"NVML: {error}")
+    for index in range(count):
+        try:
+            gpus.append(_gpu(index, driver, cuda))
+        except nvml.NVMLError as error:
+            notes.append(f"GPU {index}: {error}")
+    return Machine(tuple(gpus), cpus, "; ".join(notes))
 
 
-def _gpu(index: int) -> Gpu:
+def _gpu(index: int, driver: str, cuda: str) -> Gpu:
     import pynvml as nvml
 
     handle = nvml.nvmlDeviceGetHandleByIndex(index)
+    memory = _asked(lambda: int(nvml.nvmlDeviceGetMemoryInfo(handle).total))
+    limit_mw = _asked(lambda: int(nvml.nvmlDeviceGetEnforcedPowerLimit(handle)))
+    mig = _asked(lambda: bool(nvml.nvmlDeviceGetMigMode(handle)[0]))
     return Gpu(
         index=index,
-        name=str(nvml.nvmlDeviceGetName(handle)),
-        uuid=str(nvml.nvmlDeviceGetUUID(handle)),
-        memory_bytes=int(nvml.nvmlDeviceGetMemoryInfo(handle).total),
+        name=_text(nvml.nvmlDeviceGetName(handle)),
+        uuid=_text(nvml.nvmlDeviceGetUUID(handle)),
+        memory_bytes=memory or 0,  # boards that share the host's memory do not tell
         compute_capability=tuple(nvml.nvmlDeviceGetCudaComputeCapability(handle)),
-        driver=str(nvml.nvmlSystemGetDriverVersion()),
+        driver=driver,
+        cuda=cuda,
+        power_limit_w=None if limit_mw is None else limit_mw / 1000,
+        mig=mig,
     )
+
+
+def _asked(question: Callable[[], _Answer]) -> _Answer | None:
+    """Return an answer that not every GPU gives."""
+    import pynvml
+
+    try:
+        return question()
+    except pynvml.NVMLError:
+        return None
+
+
+def _cuda_version() -> str:
+    import pynvml
+
+    number = _asked(lambda: int(pynvml.nvmlSystemGetCudaDriverVersion()))
+    return f"{number // 1000}.{number % 1000 // 10}" if number else ""
+
+
+def _text(value: object) -> str:
+    """Return what NVML says as text; its binding of before 11.5 gave bytes."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
