@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ class CodeState:
         untracked: Files that git does not know and does not ignore.
         diff: The difference of tracked files, cut at 4 MiB, without files that usually hold credentials.
         complete: Whether status and diff are whole.
+        remote: Address that others can get the commit from, without login; empty where there is none.
     """
 
     commit: str
@@ -32,6 +34,7 @@ class CodeState:
     untracked: tuple[str, ...]
     diff: str
     complete: bool
+    remote: str = ""
 
     def to_json(self) -> dict[str, object]:
         """Return all but the diff, which is a file of its own."""
@@ -49,14 +52,29 @@ def read_code_state(folder: Path) -> CodeState | None:
     excluded = [f":(top,exclude,glob)**/{pattern}" for pattern in _NEVER_IN_DIFF]
     options = ("--no-color", "--no-ext-diff", "--no-textconv", "--binary")
     diff = _git(folder, "diff", *options, "HEAD", "--", ":(top)", *excluded) if commit else ""
+    branch = _git(folder, "symbolic-ref", "--quiet", "--short", "HEAD") or ""
     return CodeState(
         commit=commit,
-        branch=_git(folder, "symbolic-ref", "--quiet", "--short", "HEAD") or "",
+        branch=branch,
         dirty=None if status is None else any(e and not e.startswith("??") for e in entries),
         untracked=tuple(e[3:] for e in entries if e.startswith("??"))[:_MAX_UNTRACKED],
         diff=(diff or "")[:_MAX_DIFF_BYTES],
         complete=status is not None and diff is not None and len(diff) <= _MAX_DIFF_BYTES,
+        remote=_remote(folder, branch),
     )
+
+
+def _remote(folder: Path, branch: str) -> str:
+    """Return the address of the branch's own remote, else of `origin`, else of the first.
+
+    It is read as written: what `url.*.insteadOf` would put in its place may hold a token.
+    """
+    told = _git(folder, "config", "-z", "--get-regexp", r"^(remote\..*\.url|branch\..*\.remote)$") or ""
+    found = dict(reversed([entry.split("\n", 1) for entry in told.split("\0") if "\n" in entry]))
+    wanted = (f"remote.{found.get(f'branch.{branch}.remote', '')}.url", "remote.origin.url")
+    first = next((name for name in reversed(found) if name.startswith("remote.")), "")
+    url = next((found[name] for name in (*wanted, first) if name in found), "")
+    return re.sub(r"^(https?://)[^/@]*@", r"\1", url).partition("?")[0]
 
 
 def _git(folder: Path, *words: str) -> str | None:
