@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -16,11 +16,11 @@ from burnish.core.files import FileLock, write_atomic
 from burnish.core.hardware import Machine, read_machine
 from burnish.core.paths import Project, RunPaths, find_project
 from burnish.core.secrets import Masker
-from burnish.core.shape import words
+from burnish.core.shape import section, words
 from burnish.isolate.git import read_code_state
 from burnish.journal.record import read_record
 from burnish.launch.retry import RetryPolicy
-from burnish.track.card import collect_card, write_card
+from burnish.track.card import collect_card, find_seeds, write_card
 from burnish.track.start import create_run_directory, write_first_record
 
 
@@ -114,14 +114,15 @@ def prepare_run(
         "ship_to": list(plan.ship_to),
         "retry": asdict(plan.policy),
         "needs_end_record": plan.needs_end_record,
+        "tracking": section(resolved.redacted, "tracking") if resolved else {},
         "config": config,
         "lineage": lineage,
         "attempts": [],
     }
     write_first_record(paths, record)
     secrets = write_snapshot(resolved, paths) if resolved is not None else {}
-    told_of = {**config, "lineage": lineage}
-    warnings = _write_card(paths, plan, project, told_of, record, machine, environ, masker)
+    about = _About({**config, "lineage": lineage}, find_seeds(resolved.redacted) if resolved else {}, machine)
+    warnings = _write_card(paths, plan.command, project, record, about, environ, masker)
     told = resolved.warnings if resolved is not None else ()
     return PreparedRun(paths, plan.command, lock, secrets, (*told, *warnings))
 
@@ -129,33 +130,51 @@ def prepare_run(
 def describe_kept_run(paths: RunPaths) -> None:
     """Write the card of a run that a plain script began."""
     record = read_record(paths)
-    plan = RunPlan("", (), words(record, "command"), RetryPolicy())
     masker = Masker.from_environment(os.environ)
     project = find_project(Path(str(record.get("project"))))
-    _write_card(paths, plan, project, {}, record, read_machine(), os.environ, masker)
+    about = _About({}, {}, read_machine())
+    _write_card(paths, words(record, "command"), project, record, about, os.environ, masker)
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What the card says of config and machine.
+
+    Attributes:
+        config: Hashes, and the runs that it refers to.
+        seeds: The seeds in it, by path.
+        machine: Where the run trains.
+    """
+
+    config: Mapping[str, object]
+    seeds: Mapping[str, object]
+    machine: Machine
 
 
 def _write_card(
     paths: RunPaths,
-    plan: RunPlan,
+    command: Sequence[str],
     project: Project,
-    config: Mapping[str, object],
     record: Mapping[str, object],
-    machine: Machine,
+    about: _About,
     environ: Mapping[str, str],
     masker: Masker,
 ) -> tuple[str, ...]:
+    """Write a run's first card and the diff of its code; return what whoever started it should be told."""
     code = read_code_state(project.root)
     card = collect_card(
-        machine=machine,
-        command=plan.command,
-        code=code.to_json() if code else None,
-        config=config,
+        machine=about.machine,
+        command=command,
+        code=masker.tree(code.to_json()) if code else None,
+        config=about.config,
+        seeds=about.seeds,
         environ=environ,
         masker=masker,
         prefix=project.env_prefix,
+        project=project.root,
+        folder=paths.root,
     )
-    write_card(paths, card, {**record, "name": paths.name})
+    write_card(paths, card, record)
     if code is None:
         return ("no git repository here: the code of this run is not recorded (git init)",)
     if not code.commit:

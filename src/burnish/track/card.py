@@ -7,25 +7,40 @@ what it alone knows. Fields follow the habit of model cards (Mitchell et al. 201
 from __future__ import annotations
 
 import os
-import platform
-import socket
 import sys
-from collections.abc import Mapping, Sequence
-from importlib import metadata
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
-import psutil
-
-from burnish.core.clock import duration, iso
+from burnish.core.clock import iso
 from burnish.core.environment import tier_of
 from burnish.core.files import read_json, write_atomic, write_json
 from burnish.core.hardware import Machine
 from burnish.core.paths import RunPaths
 from burnish.core.secrets import Masker, is_secret_name
-from burnish.core.shape import items, section, words
+from burnish.core.shape import items, section
+from burnish.track.card_markdown import render_card
+from burnish.track.completeness import completeness
+from burnish.track.declared import declared_packages, locked_packages
+from burnish.track.packages import imported_packages, installed_packages
+from burnish.track.system import describe_system
 
 _ENVIRONMENT = ("LD_LIBRARY_PATH", "VIRTUAL_ENV", "CONDA_PREFIX")
+_OF_RECORD = (
+    "state",
+    "reason",
+    "exit_code",
+    "experiment",
+    "group",
+    "debug",
+    "typed",
+    "tags",
+    "notes",
+    "sweep",
+    "replays",
+)
+_OF_ATTEMPT = ("number", "started", "ended", "exit_code", "reason", "last_step")
+_MOST_SEEDS = 100
 
 
 def collect_card(
@@ -34,9 +49,12 @@ def collect_card(
     command: Sequence[str],
     code: Mapping[str, object] | None,
     config: Mapping[str, object],
+    seeds: Mapping[str, object],
     environ: Mapping[str, str],
     masker: Masker,
     prefix: str,
+    project: Path,
+    folder: Path,
 ) -> dict[str, object]:
     """Return the card as it stands when a run starts.
 
@@ -45,29 +63,23 @@ def collect_card(
         command: The command line that trains.
         code: Commit, branch and so on; None outside a repository.
         config: Hashes of the config, and the runs that it refers to.
+        seeds: Those of the config, by path.
         environ: The environment of the training process; only known harmless names are kept.
         masker: Hides credentials.
         prefix: What variables of the experiment tier begin with.
+        project: The project's folder, whose files declare packages.
+        folder: The run's folder.
     """
-    memory = psutil.virtual_memory()
     return {
         "format": 1,
         "uuid": str(uuid4()),
-        "system": {
-            "host": socket.gethostname(),
-            "user": _user(),
-            "platform": platform.platform(),
-            "python": sys.version.split()[0],
-            "executable": sys.executable,
-            "cpu": _cpu_name(),
-            "cpus": machine.cpus,
-            "memory_bytes": memory.total,
-            "gpus": [gpu.to_json() for gpu in machine.gpus],
-            "gpu_note": machine.note,
-        },
-        "packages": _packages(),
+        "system": describe_system(machine, folder),
+        "packages": installed_packages(),
+        "declared": [package.to_json() for package in declared_packages(project, masker)],
+        "locked": locked_packages(project),
         "code": dict(code) if code is not None else None,
         "config": dict(config),
+        "seeds": dict(seeds),
         "command": masker.command(command),
         "directory": str(Path.cwd()),
         "environment": _environment(environ, masker, prefix),
@@ -75,10 +87,35 @@ def collect_card(
     }
 
 
+def merge_reported(reported: Mapping[str, object], told: Mapping[str, object]) -> dict[str, object]:
+    """Return what a training process reported so far with what it tells now.
+
+    Sections (`data`, `versions`, `cuda`) are merged key by key and the list of imported modules grows; of
+    everything else the newer stands.
+
+    >>> merge_reported({"data": {"a": 1}, "imported": ["x"]}, {"data": {"b": 2}, "imported": ["y"], "seed": 1})
+    {'data': {'a': 1, 'b': 2}, 'imported': ['x', 'y'], 'seed': 1}
+    """
+    merged = {**reported, **told}
+    for key, value in told.items():
+        if isinstance(value, dict):
+            merged[key] = {**section(reported, key), **value}
+    if "imported" in told:
+        merged["imported"] = sorted({*map(str, items(reported, "imported")), *map(str, items(told, "imported"))})
+    return merged
+
+
 def write_card(paths: RunPaths, card: Mapping[str, object], record: Mapping[str, object]) -> None:
-    """Write `card.json` and `card.md` of a run, with its state and summary as they stand."""
-    write_json(paths.card, card)
-    write_atomic(paths.card.with_suffix(".md"), render_card(card, record))
+    """Complete a card by what the run's record knows by now, and write `card.json` and `card.md`.
+
+    Args:
+        paths: The run.
+        card: As `collect_card` or `read_card` returned it, with what the training process told in `reported`.
+        record: The run's `run.json` as it stands, or will.
+    """
+    whole = complete_card(paths, card, {**record, "name": paths.name})
+    write_json(paths.card, whole)
+    write_atomic(paths.card.with_suffix(".md"), render_card(whole, {**record, "name": paths.name}))
 
 
 def read_card(paths: RunPaths) -> dict[str, object]:
@@ -86,111 +123,83 @@ def read_card(paths: RunPaths) -> dict[str, object]:
     return read_json(paths.card)
 
 
-def render_card(card: Mapping[str, object], record: Mapping[str, object]) -> str:
-    """Return the card as Markdown."""
-    system = section(card, "system")
-    code = section(card, "code")
-    config = section(card, "config")
-    lines = [
-        f"# {record.get('name', 'run')}",
-        "",
-        f"**{record.get('state', '')}**, {_took(record)}, {_attempts(record)}.",
-        "",
-        "## Result",
-        "",
-        *_result(section(record, "summary")),
-        "",
-        "## How it was made",
-        "",
-        *([f"- typed: `{' '.join(typed)}`"] if (typed := words(record, "typed")) else []),
-        f"- command: `{' '.join(words(card, 'command'))}`",
-        f"- config: hash `{config.get('hash', '')}`, group `{config.get('group', '')}`, see `config.yaml`",
-        *(f"- starts from: {line}" for line in _lineage(config)),
-        f"- code: {_code(code)}",
-        f"- started: {_time(record, 'started')}, ended: {_time(record, 'ended')}",
-        "",
-        "## What the training process reported",
-        "",
-        *(_facts(section(card, "reported")) or ["nothing"]),
-        "",
-        "## Machine",
-        "",
-        f"- {system.get('host')}, user {system.get('user')}, {system.get('platform')}",
-        f"- {system.get('cpus')} CPUs ({system.get('cpu')}), {_gib(system.get('memory_bytes'))} memory",
-        f"- GPUs: {_gpus(system)}",
-        f"- Python {system.get('python')}, {len(section(card, 'packages'))} packages (see `card.json`)",
-        "",
+def complete_card(paths: RunPaths, card: Mapping[str, object], record: Mapping[str, object]) -> dict[str, object]:
+    """Return a card with times, attempts, packages, seeds and completeness, as a run's record and files tell them."""
+    masker = Masker.from_environment(os.environ)
+    reported: dict[str, object] = masker.tree(section(card, "reported"))  # anything at all: it becomes plain JSON
+    packages, own = imported_packages(reported, sys.executable)
+    config = {"hash": "", "group": "", **section(card, "config")}
+    seeds = section(card, "seeds")
+    if not config["hash"] and (values := read_json(paths.config)):  # what a script said of its config is JSON
+        from burnish.config.freeze import digest, without_seeds  # which a supervisor has loaded, pydantic and all
+
+        config |= {"hash": digest(values), "group": digest(without_seeds(values))}  # type: ignore[arg-type]
+        seeds = {**find_seeds(values), **seeds}
+    whole = {
+        **card,
+        "run": _run(record, masker),
+        "times": _times(record),
+        "config": config,
+        "seeds": {**seeds, **find_seeds(reported)},
+        "imported": packages,
+        "own_modules": own,
+        "artifacts": items(record, "artifacts"),
+        "result": {"metrics": len(section(record, "summary"))},
+        "reported": reported,
+    }
+    whole["completeness"] = completeness(whole).to_json()
+    return whole
+
+
+def find_seeds(values: object) -> dict[str, object]:
+    """Return the seeds among plain values, by path.
+
+    >>> find_seeds({"seed": 1, "data": {"shuffle_seed": 2, "seeds": [3, 4], "seeded": True}})
+    {'seed': 1, 'data.shuffle_seed': 2, 'data.seeds': [3, 4]}
+    """
+    found: dict[str, object] = {}
+    for path, value in _seeds(values, ""):
+        if len(found) < _MOST_SEEDS:
+            found[path] = value
+    return found
+
+
+def _seeds(value: object, path: str) -> Iterator[tuple[str, object]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            below = f"{path}.{key}" if path else str(key)
+            if str(key) in ("seed", "seeds", "random_state") or str(key).endswith(("_seed", "_seeds")):
+                given = inner if isinstance(inner, list) else [inner]
+                if given and all(isinstance(seed, int) and not isinstance(seed, bool) for seed in given):
+                    yield below, inner
+                    continue
+            yield from _seeds(inner, below)
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _seeds(inner, f"{path}.{number}")
+
+
+def _run(record: Mapping[str, object], masker: Masker) -> dict[str, object]:
+    told = {key: record[key] for key in _OF_RECORD if record.get(key) not in (None, "", [], {}, False)}
+    attempts = [
+        {key: attempt[key] for key in _OF_ATTEMPT if key in attempt}
+        for attempt in items(record, "attempts")
+        if isinstance(attempt, dict)
     ]
-    return "\n".join(lines)
+    run: dict[str, object] = masker.tree({"name": record.get("name", ""), **told, "attempts": attempts})
+    return run
 
 
-def _result(summary: Mapping[str, object]) -> list[str]:
-    rows = [(k, v) for k, v in summary.items() if isinstance(v, dict) and not k.startswith("system/")]
-    if not rows:
-        return ["No metrics were logged."]
-    head = ["| metric | first | last | min | max |", "|---|---|---|---|---|"]
-    cells = [[f"{v.get(c, float('nan')):.6g}" for c in ("first", "last", "min", "max")] for _, v in rows]
-    return head + [f"| {k} | {' | '.join(c)} |" for (k, _), c in zip(rows, cells, strict=True)]
-
-
-def _facts(facts: Mapping[str, object], prefix: str = "") -> list[str]:
-    lines: list[str] = []
-    for key, value in facts.items():
-        if isinstance(value, dict):
-            lines += _facts(value, f"{prefix}{key}.")
-        else:
-            lines.append(f"- {prefix}{key}: {value}")
-    return lines
-
-
-def _lineage(config: Mapping[str, object]) -> list[str]:
-    lineage = config.get("lineage")
-    found = lineage.items() if isinstance(lineage, dict) else ()
-    return [f"run `{ref.get('run')}` step {ref.get('step')} (`{key}`)" for key, ref in found if isinstance(ref, dict)]
-
-
-def _code(code: Mapping[str, object]) -> str:
-    if not code:
-        return "not in a git repository"
-    states = {True: "with uncommitted changes, see `code.diff`", False: "clean"}
-    dirty = code.get("dirty")
-    state = states[dirty] if isinstance(dirty, bool) else "its changes unknown"
-    untracked = code.get("untracked")
-    extra = f", {len(untracked)} untracked files" if isinstance(untracked, list | tuple) and untracked else ""
-    return f"commit `{str(code.get('commit'))[:12]}` on `{code.get('branch')}`, {state}{extra}"
-
-
-def _took(record: Mapping[str, object]) -> str:
+def _times(record: Mapping[str, object]) -> dict[str, object]:
+    times: dict[str, object] = {}
+    for key in ("created", "started", "ended"):
+        value = record.get(key)
+        if isinstance(value, int | float):
+            times[key] = iso(value)
     started, ended = record.get("started"), record.get("ended")
-    if isinstance(started, float) and isinstance(ended, float):
-        return f"took {duration(ended - started)}"
-    return "not ended"
-
-
-def _attempts(record: Mapping[str, object]) -> str:
-    number = len(items(record, "attempts"))
-    return f"{number} attempt{'s' if number != 1 else ''}"
-
-
-def _time(record: Mapping[str, object], key: str) -> str:
-    value = record.get(key)
-    return iso(value) if isinstance(value, int | float) else "–"
-
-
-def _gib(size: object) -> str:
-    return f"{size / 2**30:.1f} GiB" if isinstance(size, int) else "?"
-
-
-def _gpus(system: Mapping[str, object]) -> str:
-    gpus = system.get("gpus")
-    if isinstance(gpus, list) and gpus:
-        return ", ".join(str(gpu.get("name")) for gpu in gpus if isinstance(gpu, dict))
-    return f"none ({system.get('gpu_note')})"
-
-
-def _packages() -> dict[str, str]:
-    found = {str(d.name): d.version for d in metadata.distributions() if d.name}
-    return dict(sorted(found.items(), key=lambda item: item[0].lower()))
+    if isinstance(started, int | float) and isinstance(ended, int | float):
+        times["duration_s"] = round(ended - started, 3)
+    return times
 
 
 def _environment(environ: Mapping[str, str], masker: Masker, prefix: str) -> dict[str, str]:
@@ -200,20 +209,3 @@ def _environment(environ: Mapping[str, str], masker: Masker, prefix: str) -> dic
         if (name in _ENVIRONMENT or tier_of(name, prefix) is not None) and not is_secret_name(name)
     }
     return {name: masker.text(value) for name, value in sorted(kept.items())}
-
-
-def _user() -> str:
-    try:
-        return psutil.Process().username()
-    except (KeyError, psutil.Error):
-        return str(os.getuid())
-
-
-def _cpu_name() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
