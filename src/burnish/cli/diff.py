@@ -82,18 +82,22 @@ def _config_lines(found: Comparison) -> tuple[str, list[str]]:
     if found.config is None:
         have = [side for side, run in (("a", found.a), ("b", found.b)) if run.config is not None]
         return (f"only {have[0]} has one" if have else "neither run has one"), []
-    lines = [_change(change) for change in found.config.changes]
+    # A plain script's config has no origins but its own file in the run, which says nothing.
+    own = tuple(str(run.paths.config) for run in (found.a, found.b))
+    lines = [_change(change, own) for change in found.config.changes]
     if not lines:
         return "same", []
     group = "the same group: repeats of each other" if found.config.same_group else "different groups"
     return f"{_count(len(lines))}; {group}", lines
 
 
-def _change(change: Change) -> str:
+def _change(change: Change, own: tuple[str, ...]) -> str:
     given = change.b or change.a
     # The layer that made the difference; where none did alone, where the newer value was written.
-    made = list(dict.fromkeys(change.made_by.values())) or list(given.origins if given else ())
-    return f"{change.path}: {_pair(_value(change.a), _value(change.b))}  ({', '.join(made)})"
+    made = dict.fromkeys(change.made_by.values() or (given.origins if given else ()))
+    told = ", ".join(origin for origin in made if not origin.startswith(own))
+    line = f"{change.path}: {_pair(_value(change.a), _value(change.b))}"
+    return f"{line}  ({told})" if told else line
 
 
 def _value(given: Given | None) -> object:

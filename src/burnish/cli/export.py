@@ -67,7 +67,7 @@ def command(
         with target as file:
             write(counter.through(batches), file, form)
             file.flush()
-    told = f"{counter.rows:,} {'points' if table == 'metrics' else 'rows'} of {len(chosen)} runs"
+    told = f"{_many(counter.rows, 'point' if table == 'metrics' else 'row')} of {_many(len(chosen), 'run')}"
     if as_json:
         _console.out_json({"path": str(path), "format": form, "rows": counter.rows, "runs": [p.name for p in chosen]})
     else:
@@ -82,6 +82,10 @@ def _check(runs: Sequence[str], table: str, form: str, path: Path | None, *, as_
         raise UsageError("--json tells what was written to a file, and stdout is none", hint=hint)
     if form == "parquet" and path is None and sys.stdout.isatty():
         raise UsageError("parquet is nothing for a terminal", hint="name a file: -o metrics.parquet")
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _chosen(project: Project, runs: Sequence[str]) -> list[RunPaths]:

@@ -120,7 +120,8 @@ def _labels(record: RunRecord) -> list[str]:
 
 def _completeness(card: dict[str, object]) -> list[str]:
     found = section(card, "completeness")
-    score, missing = found.get("score"), words(found, "missing")
+    score = found.get("score")
+    missing = [str(field.get("field")) if isinstance(field, dict) else str(field) for field in items(found, "missing")]
     if not isinstance(score, int | float):
         return []
     without = f", without {', '.join(missing)}" if missing else ""
