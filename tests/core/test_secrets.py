@@ -80,3 +80,44 @@ def test_credentials_are_not_in_the_masker_s_own_representation():
 )
 def test_a_setting_that_only_speaks_of_tokens_is_no_credential(name):
     assert not is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "BURNISH_WEBHOOK_URL",
+        "DISCORD_WEBHOOK",
+        "WEBHOOK_URL_ALERTS",
+        "MYWEBHOOK",
+        "slackWebhookUrl",
+        "SLACK_URL",
+        "SLACK_HOOK",
+        "SLACK_ALERTS_URL",
+        "notify.webhook",
+        "TEAMS_WEBHOOK_URI",
+    ],
+)
+def test_address_of_a_webhook_is_a_credential(name):
+    assert is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "webhook_timeout_s",
+        "notify.webhook.retries",
+        "WEBHOOK_LEVEL",
+        "SLACK_CHANNEL",
+        "slack",
+        "BASE_URL",
+        "slacker_url",
+    ],
+)
+def test_setting_of_a_webhook_is_no_credential(name):
+    assert not is_secret_name(name)
+
+
+def test_address_of_a_webhook_in_the_environment_is_masked_everywhere():
+    masker = Masker.from_environment({"BURNISH_WEBHOOK_URL": "https://alerts.example/hook/planted"})
+    assert masker.text("POST https://alerts.example/hook/planted failed") == "POST *** failed"
+    assert masker.command(["curl", "--webhook-url", "x"]) == ["curl", "--webhook-url", "***"]

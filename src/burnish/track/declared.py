@@ -14,7 +14,7 @@ from burnish.core.shape import section
 _LOCKS = ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml")
 _MOST_BYTES = 16 << 20
 _MOST_INCLUDES = 20
-_REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][\w.-]*)\s*(\[[^\]]*\])?\s*(.*?)\s*", re.ASCII | re.DOTALL)
+_REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][\w.-]*)\s*(\[[^\]]*\])?\s*((?:[<>=!~;@(].*?)?)\s*", re.ASCII | re.DOTALL)
 _EGG = re.compile(r"[#&]egg=([\w.-]+)", re.ASCII)
 # Lock files are machine-written: tomllib took 0.2 s for one of 1 MB, this 5 ms.
 _LOCKED = re.compile(r'^\[\[packages?\]\]\s*\nname = "([^"\n]{1,200})"\s*\nversion = "([^"\n]{1,100})"', re.MULTILINE)
@@ -112,7 +112,7 @@ def _requirement(line: str, file: str, extra: str = "") -> Declared | None:
         egg = _EGG.search(line)
         return Declared(egg[1], re.sub(r"^(-e|--editable)[\s=]+", "", line), file, extra) if egg else None
     match = _REQUIREMENT.fullmatch(line)
-    if match is None or "/" in match[1]:
+    if match is None:
         return None
     return Declared(match[1], f"{match[2] or ''}{match[3]}", file, extra)
 
