@@ -1,10 +1,22 @@
+import json
+import os
 import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from burnish.core.errors import RunError
 from burnish.core.files import write_json
+from burnish.core.paths import RunPaths
+from burnish.journal.facts import FIELDS
 from burnish.journal.index import RunIndex, find_run
+from burnish.journal.record import read_record
 
 
 def make(runs, name, created=0.0, **more):
@@ -127,3 +139,261 @@ def test_runs_of_one_config_group_are_found_by_it(runs, index):
         make(runs, name, created, config={"hash": name, "group": group})
     assert [record["name"] for record in index.records(group="g1")] == ["c", "a"]
     assert index.records(group="g3") == []
+
+
+def test_records_of_states_are_chosen_by_the_index(runs, index):
+    for name, created, state in (("a", 1.0, "finished"), ("b", 2.0, "running"), ("c", 3.0, "created")):
+        make(runs, name, created, state=state)
+    assert [record["name"] for record in index.records(states={"running", "created"})] == ["c", "b"]
+    assert index.records(states=["lost"]) == []
+
+
+def test_runs_that_made_and_used_a_content_are_found_by_its_digest(runs, index):
+    made = {"role": "made", "name": "model", "sha256": "d1"}
+    used = {"role": "used", "name": "start", "sha256": "d1"}
+    make(runs, "a", 3.0, artifacts=[made, {"role": "made", "name": "log", "sha256": "d2"}])
+    make(runs, "b", 1.0, artifacts=[used])
+    make(runs, "c", 2.0, artifacts=[used, "not an artifact", {"name": "no digest"}])
+    assert index.artifact_runs("d1") == [("a", "made", "model"), ("b", "used", "start"), ("c", "used", "start")]
+    assert index.artifact_runs("d3") == []
+
+
+def test_artifacts_of_a_run_that_is_gone_are_forgotten(runs, index):
+    make(runs, "a", artifacts=[{"role": "made", "name": "model", "sha256": "d1"}])
+    assert index.artifact_runs("d1")
+    shutil.rmtree(runs / "a")
+    assert index.artifact_runs("d1") == []
+
+
+def test_change_within_one_tick_of_the_clock_is_seen(runs, index):
+    """The new file has the size, the time and the inode of the old one."""
+    make(runs, "a", state="running!")
+    now = time.time_ns()
+    os.utime(runs / "a" / "run.json", ns=(now, now))
+    assert index.records()[0]["state"] == "running!"
+    file = runs / "a" / "run.json"
+    file.write_text(file.read_text().replace("running!", "finished"))
+    os.utime(file, ns=(now, now))
+    assert index.records()[0]["state"] == "finished"
+
+
+def test_unchanged_record_is_not_read_again(runs, index):
+    make(runs, "a", state="running")
+    file = runs / "a" / "run.json"
+    os.utime(file, ns=(10**18, 10**18))
+    index.records()
+    content = file.read_bytes().replace(b"running", b"changed")
+    with file.open("r+b") as same:  # the same inode, size and time, long ago: nothing tells it apart
+        same.write(content)
+    os.utime(file, ns=(10**18, 10**18))
+    assert index.records()[0]["state"] == "running"
+
+
+def config_reader(reads):
+    def read(paths):
+        reads.append(paths.name)
+        return json.loads(paths.config.read_text())
+
+    return read
+
+
+def column(index, path):
+    def look(view):
+        names = view.field("name")
+        return {names[run]: value for run, value in view.config(path).items()}
+
+    return index.read(look)
+
+
+def config(runs, name, values, at_ns=10**18):
+    (runs / name / "config.yaml").write_text(json.dumps(values))
+    os.utime(runs / name / "config.yaml", ns=(at_ns, at_ns))
+
+
+@pytest.fixture
+def reads():
+    return []
+
+
+@pytest.fixture
+def configured(runs, tmp_path, reads):
+    return RunIndex(runs, cache=tmp_path / "cache", read_config=config_reader(reads))
+
+
+def test_config_is_read_once_and_only_by_an_index_that_is_asked_for_it(runs, index, configured, reads):
+    make(runs, "a")
+    config(runs, "a", {"lr": 0.1})
+    index.records()
+    assert reads == []
+    assert column(configured, "lr") == {"a": 0.1}
+    assert column(configured, "lr") == {"a": 0.1}
+    make(runs, "a", state="running")
+    assert column(configured, "lr") == {"a": 0.1}
+    assert reads == ["a"]
+    assert column(index, "lr") == {"a": 0.1}
+
+
+def test_config_that_is_written_after_the_record_was_seen_is_read(runs, configured):
+    make(runs, "a")
+    os.utime(runs / "a" / "run.json", ns=(10**18, 10**18))
+    assert column(configured, "lr") == {}
+    config(runs, "a", {"lr": 0.1})
+    assert column(configured, "lr") == {"a": 0.1}
+
+
+def test_config_that_changed_with_its_record_takes_the_place_of_the_old_one(runs, configured):
+    make(runs, "a")
+    config(runs, "a", {"lr": 0.1, "old": 1})
+    assert column(configured, "lr") == {"a": 0.1}
+    make(runs, "a", state="running")
+    config(runs, "a", {"lr": 0.2}, at_ns=2 * 10**18)
+    assert column(configured, "lr") == {"a": 0.2}
+    assert column(configured, "old") == {}
+
+
+@pytest.mark.parametrize("content", ["", "[1, 2", "[" * 100_000])
+def test_config_that_cannot_be_read_is_none(runs, configured, content):
+    make(runs, "a")
+    (runs / "a" / "config.yaml").write_text(content)
+    assert column(configured, "lr") == {}
+    assert names(configured) == ["a"]
+
+
+HOSTILE = {
+    "nested": '{"a": ' + "[" * 100_000 + "]" * 100_000 + "}",
+    "huge": '{"created": 1' + "0" * 400 + ', "step": 1' + "0" * 30 + "}",
+    "nan": '{"created": NaN, "summary": {"a": {"count": 1, "first": NaN, "last": NaN, "min": 1, "max": 1e999, '
+    '"last_step": 1}}}',
+    "shapes": '{"created": "now", "state": [1], "tags": {"a": 1}, "summary": [1], "artifacts": {"sha256": 1}, '
+    '"sinks": [1]}',
+    "surrogates": r'{"experiment": "\ud800", "tags": ["\udfff"], "artifacts": [{"sha256": "\ud800"}]}',
+    "list": "[1, 2]",
+    "nothing": "",
+    "bytes": b"\xff\xfe{",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_record_hides_no_other_run(runs, index, name):
+    make(runs, "good", 1.0)
+    (runs / "bad").mkdir()
+    content = HOSTILE[name]
+    (runs / "bad" / "run.json").write_bytes(content if isinstance(content, bytes) else content.encode())
+    for _ in range(2):
+        assert "good" in names(index)
+        index.read(lambda view: [dict(view.known(view.runs())), [view.field(field) for field in FIELDS]])
+
+
+def test_folder_whose_name_is_no_text_is_a_run_like_any_other(runs, index):
+    name = os.fsdecode(b"\xff_k7f2")
+    make(runs, name, 1.0)
+    assert names(index) == [name]
+    assert names(index) == [name]
+
+
+def test_another_process_that_writes_for_long_is_not_waited_for_without_end(runs, index, tmp_path, monkeypatch):
+    make(runs, "a", 1.0)
+    index.records()
+    (file,) = (tmp_path / "cache").glob("*.sqlite")
+    monkeypatch.setattr("burnish.journal.index._BUSY_S", 0.05)
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        make(runs, "b", 2.0)
+        assert names(index) == ["b", "a"]
+    assert file.exists()
+    assert names(index) == ["b", "a"]
+
+
+REFRESH = """
+import sys
+from pathlib import Path
+from burnish.journal.index import RunIndex
+index = RunIndex(Path(sys.argv[1]), cache=Path(sys.argv[2]))
+for _ in range(30):
+    for record in index.records():
+        assert record["name"], record
+"""
+
+
+def test_several_processes_may_refresh_while_runs_come_change_and_go(runs, index, tmp_path):
+    command = [sys.executable, "-c", REFRESH, str(runs), str(tmp_path / "cache")]
+    others = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    turn = 0
+    while any(other.poll() is None for other in others):
+        make(runs, f"run{turn % 17}", float(turn), turn=turn)
+        shutil.rmtree(runs / f"run{(turn + 9) % 17}", ignore_errors=True)
+        turn += 1
+    errors = [other.communicate()[1] for other in others]
+    assert [other.returncode for other in others] == [0, 0, 0], errors
+    assert index.records() == read_directly(runs)
+
+
+def read_directly(runs):
+    records = [read_record(RunPaths(folder)) for folder in runs.iterdir()]
+    shown = sorted((r for r in records if r), key=lambda r: (r["created"], os.fsencode(r["name"])), reverse=True)
+    return [json.loads(json.dumps(record)) for record in shown]
+
+
+numbers = st.integers(-5, 5) | st.floats(allow_nan=False)
+some_names = st.sampled_from(["a", "b", "c_d"])
+metrics = st.fixed_dictionaries(dict.fromkeys(("count", "first", "last", "min", "max", "last_step"), numbers))
+contents = st.fixed_dictionaries(
+    {"created": st.floats(0, 3)},
+    optional={
+        "state": st.sampled_from(["running", "finished"]),
+        "step": numbers,
+        "pinned": st.booleans(),
+        "tags": st.lists(st.text(max_size=3), max_size=2),
+        "summary": st.dictionaries(st.text(max_size=3), metrics, max_size=3),
+    },
+)
+changes = st.one_of(
+    st.tuples(st.just("write"), some_names, contents),
+    st.tuples(st.just("break"), some_names, st.just({})),
+    st.tuples(st.just("remove"), some_names, st.just({})),
+    st.tuples(st.just("rename"), some_names, st.just({})),
+    st.tuples(st.just("look"), some_names, st.just({})),
+)
+
+
+def change(runs, what, name, content):
+    folder = runs / name
+    if what == "remove":
+        shutil.rmtree(folder, ignore_errors=True)
+    elif what == "break":
+        folder.mkdir(exist_ok=True)
+        (folder / "run.json").write_text('{"created": 1')
+    elif what == "rename" and folder.exists() and not (runs / "renamed_x").exists():
+        folder.rename(runs / "renamed_x")
+    elif what == "write":
+        make(runs, name, **content)
+
+
+@given(st.lists(changes, max_size=12))
+@settings(max_examples=60, deadline=None)
+def test_whatever_happens_to_the_folders_the_index_says_what_they_say(tmp_path_factory, history):
+    root = tmp_path_factory.mktemp("index")
+    runs = root / "runs"
+    runs.mkdir()
+    index = RunIndex(runs, cache=root / "cache")
+    for what, name, content in history:
+        change(runs, what, name, content)
+        if what == "look":
+            index.records()
+    direct = read_directly(runs)
+    assert index.records() == direct
+    assert index.read(columns_of_runs) == [
+        {
+            "name": record["name"],
+            "step": record.get("step"),
+            "pinned": record.get("pinned", False),
+            "tags": tuple(record.get("tags", ())),
+            **{f"summary.{name}": values["last"] for name, values in record["summary"].items()},
+        }
+        for record in direct
+    ]
+
+
+def columns_of_runs(view):
+    known = {name: view.field(name) for name in ("name", "step", "pinned", "tags")} | dict(view.known(view.runs()))
+    return [{name: column[run] for name, column in known.items() if run in column} for run in view.runs()]

@@ -10,8 +10,10 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from keyword import iskeyword
 from typing import Final
 
 from burnish.analyze.names import Name, name_of
@@ -58,13 +60,16 @@ def parse(text: str) -> Expression:
     shown = text if len(text) <= 80 else f"{text[:80]}…"
     if len(text) > _MAX_CHARACTERS:
         raise UsageError(f"an expression longer than {_MAX_CHARACTERS:,} characters: {shown!r}")
+    names: dict[Name, None] = {}
     try:
         root = ast.parse(text.strip(), mode="eval").body
+        _check(root, names, 0)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        hint = "a key with a hyphen, or one that Python reserves, goes in brackets: config['lora-rank']"
+        hint = _hint(text) or "such as config.training.learning_rate < 1e-4 and state == 'finished'"
         raise UsageError(f"not an expression: {shown!r}", hint=hint) from error
-    names: dict[Name, None] = {}
-    _check(root, names, 0)
+    except UsageError as error:
+        error.hint = _hint(text) or error.hint
+        raise
     return Expression(text, root, tuple(names))
 
 
@@ -125,9 +130,18 @@ def _parts(node: ast.expr) -> Sequence[ast.expr]:
 
 def _refused(node: ast.expr) -> UsageError:
     what = _REFUSED.get(type(node), "is not part of what a query may say")
-    return UsageError(
-        f"{ast.unparse(node)!r} {what}", hint="names, numbers, texts, + - * / // % **, comparisons, in, and, or, not"
-    )
+    hint = "there are names, numbers, texts, lists, + - * / // % **, comparisons, in, and, or, not"
+    return UsageError(f"{ast.unparse(node)!r} {what}", hint=hint)
+
+
+def _hint(text: str) -> str:
+    """Return how to write a key that Python takes for something else, empty where there is none."""
+    if hyphenated := re.search(r"config\.([\w.]*\w-[A-Za-z_][\w.-]*)", text):
+        return f"a key with a hyphen goes in brackets: config[{hyphenated[1]!r}]"
+    for path in re.findall(r"config\.([\w.]+)", text):
+        if any(iskeyword(part) for part in path.split(".")):
+            return f"a key that Python reserves goes in brackets: config[{path!r}]"
+    return ""
 
 
 def _check_condition(node: ast.expr) -> None:

@@ -135,7 +135,7 @@ def find(folder: Path, query: Query, *, with_records: bool = False, cache: Path 
     """
     condition = parse_condition(query.where) if query.where else None
     wants_config = query.columns is None or any(
-        CONFIG in text or text == "*" or "config[" in text for text in (query.where, query.sort, *query.columns)
+        "config" in text or text == "*" for text in (query.where, query.sort, *query.columns)
     )
     index = RunIndex(folder, cache=cache, read_config=_config_values if wants_config else None)
     return index.read(lambda view: _Answer(view, folder).to(query, condition, with_records=with_records))

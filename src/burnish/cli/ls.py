@@ -2,43 +2,98 @@
 
 from __future__ import annotations
 
+import re
+import sys
 import time
 from typing import get_args
 
 import click
 
+from burnish.analyze.query import Found, Query, find
+from burnish.analyze.table import cell_text
 from burnish.cli import _console
-from burnish.core.clock import duration
+from burnish.core.clock import duration, iso
 from burnish.core.errors import RunError
 from burnish.core.paths import Project, find_project
-from burnish.core.shape import section
-from burnish.journal.index import RunIndex, find_run
+from burnish.core.shape import section, words
+from burnish.journal.facts import is_unshipped
+from burnish.journal.index import find_run
 from burnish.journal.record import RunRecord, read_record
 from burnish.launch.retry import LIVE_STATES, State
 
+_ON_A_SCREEN = 50
+_COLUMNS = ("id", "experiment", "state", "tries", "step", "loss", "best", "took", "when")
+_TIMES = ("created", "started", "ended")
+_EVERY = ("id",)  # what a query is asked for when the records alone are shown
+# A comma between columns, not one inside of brackets or quotes.
+_BETWEEN = re.compile(r""",(?=(?:[^'"]|'[^']*'|"[^"]*")*$)(?![^\[(]*[\])])""")
+
 
 @click.command(short_help="List runs, newest first.")
-@click.option("-n", "--limit", type=click.IntRange(1), help="Only the newest N.")
-@click.option(
-    "--state", "states", multiple=True, type=click.Choice(get_args(State)), help="Only these; may be given again."
-)
+@click.option("--where", default="", metavar="EXPR", help="Only runs that meet a condition.")
+@click.option("--state", "states", multiple=True, type=click.Choice(get_args(State)), help="Only these; repeatable.")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only runs with this tag; repeatable.")
 @click.option("--like", metavar="RUN", help="Only repeats of a run: the same config but for seed and names.")
+@click.option("--sort", default="", metavar="KEY", help="By a name or an expression, the smallest first.")
+@click.option("--reverse", is_flag=True, help="The other way round; what has no value stays last.")
+@click.option("--columns", metavar="A,B,C", help="Show these: names, expressions, patterns such as 'config.*'.")
+@click.option("-n", "--limit", type=click.IntRange(0), help="The first N, 0 for all; 50 on a terminal.")
 @click.option("--json", "as_json", is_flag=True, help='Print {"runs": […]}.')
-def command(limit: int | None, states: tuple[str, ...], like: str | None, as_json: bool) -> None:
-    """List the runs of this project, newest first."""
+def command(
+    where: str,
+    states: tuple[str, ...],
+    tags: tuple[str, ...],
+    like: str | None,
+    sort: str,
+    reverse: bool,
+    columns: str | None,
+    limit: int | None,
+    as_json: bool,
+) -> None:
+    r"""List the runs of this project, newest first.
+
+    EXPR compares what is known of runs by < <= == != >= > in, and, or, not: state, experiment, step, tags, and other
+    fields, config.training.learning_rate, summary['eval/loss'], which is the last value, or its .min, .max, .best.
+    What a run does not have makes a comparison false. KEY and the columns are of the same names.
+
+    \b
+    burnish ls --where "config.training.learning_rate < 1e-4 and 'eval' in tags"
+    burnish ls --sort "summary['eval/loss']" --columns "id,config.data.*,summary.eval/loss"
+    """
     project = find_project()
     _console.adopt(project)
-    group = _group_of(project, like) if like else ""
-    records = [r for r in RunIndex(project.runs).records(group=group) if not states or r.get("state") in states]
-    records = records[:limit]
+    is_cut = limit is None and not as_json and sys.stdout.isatty()
+    query = Query(
+        where=where,
+        sort=sort or ("created" if reverse else ""),
+        descending=reverse and bool(sort),
+        limit=_ON_A_SCREEN if is_cut else limit or None,
+        columns=_EVERY if columns is None else tuple(_split(columns)),
+        states=states,
+        tags=tags,
+        group=_group_of(project, like) if like else "",
+    )
+    found = find(project.runs, query, with_records=columns is None)
     if as_json:
-        _console.out_json({"runs": [_console.record_json(record) for record in records]})
-        return
-    if not records:
-        _console.err(f"no runs in {project.runs}; start one: burnish run experiments/sft.yaml")
-        return
-    columns = ("id", "experiment", "state", "tries", "step", "loss", "best", "took", "when")
-    _console.table(columns, [_row(record) for record in records], right=(3, 4, 5, 7))
+        shown = [_console.record_json(record) for record in found.records] if columns is None else found.runs.rows()
+        _console.out_json({"runs": shown})
+    elif found.matched == 0:
+        _console.err(_nothing(project, query))
+    elif columns is None:
+        _show_records(found.records)
+    else:
+        _show_columns(found)
+    if is_cut and len(found.runs) < found.matched:
+        _console.err(f"{len(found.runs):,} of {found.matched:,} runs; -n 0 for all")
+
+
+def _split(columns: str) -> list[str]:
+    """Return the columns that were named.
+
+    >>> _split("id, summary['a,b'] ,config.x")
+    ['id', "summary['a,b']", 'config.x']
+    """
+    return [text for part in _BETWEEN.split(columns) if (text := part.strip())]
 
 
 def _group_of(project: Project, selector: str) -> str:
@@ -49,32 +104,60 @@ def _group_of(project: Project, selector: str) -> str:
     return str(group)
 
 
+def _nothing(project: Project, query: Query) -> str:
+    if query.where or query.states or query.tags or query.group:
+        return f"no such runs in {project.runs}"
+    return f"no runs in {project.runs}; start one: burnish run experiments/sft.yaml"
+
+
+def _show_records(records: list[RunRecord]) -> None:
+    has_tags = any(record.get("tags") for record in records)
+    columns = (*_COLUMNS, "tags") if has_tags else _COLUMNS
+    rows = [(*_row(record), *((", ".join(words(record, "tags")),) if has_tags else ())) for record in records]
+    _console.table(columns, rows, right=(3, 4, 5, 7))
+    if any(_is_left(record) for record in records):
+        _console.err("unshipped: a tracker has not got all of these runs; which, and why: burnish show RUN --json")
+
+
+def _show_columns(found: Found) -> None:
+    columns = found.runs.columns
+    right = [n for n, cells in enumerate(columns.values()) if any(isinstance(cell, int | float) for cell in cells)]
+    shown = {name: [_cell(name, value) for value in cells] for name, cells in columns.items()}
+    _console.table(tuple(shown), list(zip(*shown.values(), strict=True)), right=right)
+
+
+def _cell(name: str, value: object) -> str:
+    return iso(value) if name in _TIMES and isinstance(value, float) else cell_text(value)
+
+
+def _is_left(record: RunRecord) -> bool:
+    """Return whether a run ended before its sinks had taken all of it; of a live one that says nothing."""
+    return record.get("state") not in LIVE_STATES and is_unshipped(record)
+
+
 def _row(record: RunRecord) -> tuple[str, ...]:
-    summary = record.get("summary")
-    shown = summary if isinstance(summary, dict) else {}
-    latest = record.get("latest")
-    loss = _console.training_loss(latest if isinstance(latest, dict) else {})
-    attempts = record.get("attempts")
+    latest, attempts = section(record, "latest"), record.get("attempts")
+    loss = _console.training_loss({name: value for name, value in latest.items() if isinstance(value, float)})
     total, step = record.get("total_steps"), record.get("step")
     return (
         str(record.get("id")),
         f"{record.get('experiment')}{' (debug)' if record.get('debug') else ''}",
-        str(record.get("state")),
+        f"{record.get('state')}{' (unshipped)' if _is_left(record) else ''}",
         str(len(attempts) if isinstance(attempts, list) else 0),
         f"{step}/{total}" if total else str(step),
         f"{loss:.4g}" if isinstance(loss, float) else "–",
-        _headline(shown),
+        _headline(record),
         _took(record),
         _ago(record.get("created")),
     )
 
 
-def _headline(summary: dict[str, dict[str, float]]) -> str:
+def _headline(record: RunRecord) -> str:
     """Return the one metric that says most: a held-out one, its first and last value."""
-    name = next((n for n in summary if n.startswith("eval/")), None)
-    if name is None:
-        return "–"
-    return f"{name.removeprefix('eval/')} {summary[name]['first']:.3g} → {summary[name]['last']:.3g}"
+    for name, values in section(record, "summary").items():
+        if name.startswith("eval/") and isinstance(values, dict):
+            return f"{name.removeprefix('eval/')} {values['first']:.3g} → {values['last']:.3g}"
+    return "–"
 
 
 def _took(record: RunRecord) -> str:

@@ -66,14 +66,21 @@ class IndexView:
         return _column(self.db.execute(f'{found} AND "{statistic}" IS NOT NULL', (SUMMARY + name,)))
 
     def names(self, prefix: str) -> list[str]:
-        """Return the names that any run has, of config values (`CONFIG`) or of metrics (`SUMMARY`), sorted."""
+        """Return the names that any run has, of config values (`CONFIG`) or of metrics (`SUMMARY`), sorted.
+
+        The elements of a list of plain values are not named: the list is.
+        """
         table = "facts" if prefix == CONFIG else "metrics"
         found = self.db.execute(
             f"SELECT name FROM keys WHERE name >= ? AND name < ? "
             f"AND EXISTS (SELECT 1 FROM {table} WHERE {table}.key = keys.key) ORDER BY name",
             (prefix, _AFTER[prefix]),
         )
-        return [name for (name,) in found]
+        names = [name for (name,) in found]
+        if prefix == SUMMARY:
+            return names
+        every = set(names)
+        return [n for n in names if not (n.rpartition(".")[2].isdecimal() and n.rpartition(".")[0] in every)]
 
     def known(self, runs: Sequence[int]) -> Iterator[tuple[str, Column]]:
         """Yield every config value and the last value of every metric that any of these runs has, with its name."""
