@@ -40,9 +40,7 @@ def adopt_orphans(runs: Path) -> list[Adoption]:
         runs: The runs folder.
     """
     done: list[Adoption] = []
-    for record in RunIndex(runs).records():
-        if record.get("state") not in LIVE_STATES:
-            continue
+    for record in RunIndex(runs).records(states=LIVE_STATES):
         paths = RunPaths(runs / str(record["name"]))
         try:
             outcome = _adopt(paths)

@@ -16,6 +16,7 @@ from burnish.launch.retry import Exit, State, describe
 from burnish.track.run import EXIT_RESUME_ME
 
 _LEVELS = ("info", "warning", "error")
+_LONGEST_NAME = 100
 _MOST_NONFINITE = 5  # a model that has diverged makes every metric NaN at once; a few say it all
 
 
@@ -143,6 +144,7 @@ class AlertWatch:
             if math.isfinite(value) or name in self._nonfinite or len(self._nonfinite) >= _MOST_NONFINITE:
                 continue
             self._nonfinite.add(name)
+            name = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
             where = f" on rank {source.rank}" if source.rank else ""
             text = f"{name} = {value} at step {row.step}{where}"
             found.append(Alert("nan", "warning", f"{name} is not finite", text, row.step, row.time))

@@ -45,10 +45,11 @@ class _Metric:
                 return
         elif self.best_low is None or self.best_high is None:
             self.best_low = self.best_high = (value, step)
-        elif value < self.best_low[0]:
-            self.best_low = (value, step)
-        elif value > self.best_high[0]:
-            self.best_high = (value, step)
+        else:  # of equals the one of the earliest step
+            if value < self.best_low[0] or (value == self.best_low[0] and step < self.best_low[1]):
+                self.best_low = (value, step)
+            if value > self.best_high[0] or (value == self.best_high[0] and step < self.best_high[1]):
+                self.best_high = (value, step)
         self.is_number = True
         if value < self.low:
             self.low = value

@@ -101,9 +101,8 @@ class _Courier:
                 channel.send(notice)
             except Exception as error:  # noqa: BLE001  the user's callables are one of the five walls
                 told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-                _log.warning(
-                    "alerts: %s: %s", self.name, self._masker.text(f"cannot tell {notice.alert.title!r}: {told}")
-                )
+                told = self._masker.text(f"cannot tell {notice.alert.title!r}: {told}")
+                _log.warning("alerts: %s %s", self.name, told)
 
 
 class Notifier:
