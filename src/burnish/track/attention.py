@@ -173,19 +173,20 @@ def _chosen(given: _Given, layers: Sequence[int] | None, heads: Sequence[int] | 
     later = np.triu(np.ones((queries, keys), dtype=bool), k=1 + keys - queries)
     block = -(-max(queries, keys) // _CELL_PIXELS)
     causal = 1 < queries <= keys
-    fine, coarse = [], []  # the second as if no query could see later keys
+    cells = []
     for layer in shown_layers:
         values = _array(given.layers[given.numbers.index(layer)][shown_heads])
-        causal = causal and not values[:, later].any()
-        fine.append(_coarser(values, block))
-        coarse.append(_coarser(np.where(later, np.float32(np.nan), values), block))
-    if causal:
+        causal = causal and not np.any(values.any(axis=0), where=later)
+        cells.append(_by_block(np.fmax, values, block))
+    drawn = np.stack(cells)
+    if causal:  # then zeros where no query can look mean nothing
+        drawn[:, :, _by_block(np.logical_and, later, block)] = np.nan
         notes.append("causal")
     if block > 1:
         notes.append(f"each pixel the largest of {block} × {block}")
     rows = [f"layer {layer}" if given.names > 1 else "" for layer in shown_layers]
     columns = [f"head {head}" if given.names > 0 else "" for head in shown_heads]
-    return _Maps(np.stack(coarse if causal else fine), rows, columns, notes)
+    return _Maps(drawn, rows, columns, notes)
 
 
 def _array(values: object) -> np.ndarray:
@@ -196,22 +197,14 @@ def _array(values: object) -> np.ndarray:
     array = np.asarray(values)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"attentions must be real numbers, not {array.dtype}")
-    return array.astype(np.float32)
+    return array.astype(np.float32, copy=False)
 
 
-def _coarser(values: np.ndarray, block: int) -> np.ndarray:
-    """Return the largest weight of each block: a mean would hide the few that matter."""
-    import numpy as np
-
-    if block == 1:
-        return values
-    heads, queries, keys = values.shape
-    wide = ((0, 0), (0, -queries % block), (0, -keys % block))
-    padded = np.pad(values, wide, constant_values=np.nan)
-    tall, broad = padded.shape[1] // block, padded.shape[2] // block
-    blocks = padded.reshape(heads, tall, block, broad, block)
-    largest: np.ndarray = np.fmax.reduce(np.fmax.reduce(blocks, axis=4), axis=2)
-    return largest
+def _by_block(operation: np.ufunc, values: np.ndarray, block: int) -> np.ndarray:
+    """Reduce the last two axes in square blocks; of weights the largest: a mean would hide the few that matter."""
+    for axis in (-1, -2):
+        values = operation.reduceat(values, range(0, values.shape[axis], block), axis=axis)
+    return values
 
 
 def _picked(what: str, named: Sequence[int] | None, numbers: list[int]) -> list[int]:
