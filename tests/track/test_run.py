@@ -245,7 +245,7 @@ print(run.dropped)
 def test_read_only_journal_folder_gives_one_warning_and_a_counter(folder):
     (folder / "journal").chmod(0o555)
     done = subprocess.run([sys.executable, "-c", READ_ONLY, str(folder)], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "4\n")
+    assert (done.returncode, done.stdout) == (0, "5\n")
     assert done.stderr.count("cannot write to") == 1
 
 

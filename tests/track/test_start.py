@@ -8,6 +8,7 @@ import time
 import pyarrow.parquet as pq
 import pytest
 
+from burnish.core.files import write_json
 from burnish.journal import JournalReader, Kind, Record, Row
 from burnish.journal.reader import JournalName, journal_files
 
@@ -205,7 +206,10 @@ def test_card_shows_the_masked_command_and_only_known_variables(plain):
     assert card["environment"]["NCCL_DEBUG"] == "INFO"
     assert not {"SHOPPING", "MY_SERVICE_TOKEN", "LLM_API_KEY", "PATH", "HOME"} & card["environment"].keys()
     assert card["reported"].pop("device") == "cpu"
-    assert card["reported"] == {"python": sys.version.split()[0], "executable": sys.executable}
+    reported = card["reported"]
+    assert (reported["python"], reported["executable"]) == (sys.version.split()[0], sys.executable)
+    assert {"burnish", "msgspec"} <= set(reported["imported"])
+    assert not {"numpy", "pydantic", "torch"} & set(reported["imported"])
     assert card["packages"]["msgspec"]
 
 
@@ -279,3 +283,84 @@ def test_killed_plain_script_is_recorded_as_lost_with_all_that_it_logged(tmp_pat
     assert record["summary"]["x"]["count"] == 50
     assert (folder / "metrics.parquet").exists()
     assert record["attempts"][0]["reason"] == "its end was not seen"
+
+
+RANKS = """
+import os, subprocess, sys
+code = "import burnish; r = burnish.start_run(); r.log({'x': 1.0}); print(r.name, r.rank)"
+jobs = [
+    subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "WORLD_SIZE": "3", "RANK": str(rank)},
+                     stdout=subprocess.PIPE, text=True)
+    for rank in (2, 1, 0)
+]
+for job in jobs:
+    print(job.communicate()[0], end="")
+"""
+
+
+def test_ranks_of_one_launch_without_a_supervisor_share_the_run_that_rank_0_begins(tmp_path):
+    launches = [execute(RANKS, cwd=tmp_path, BURNISH_RUNS=str(tmp_path / "runs")) for _ in range(2)]
+    found = [sorted(line.split() for line in done.stdout.splitlines()) for done in launches]
+    assert [[rank for _, rank in launch] for launch in found] == [["0", "1", "2"]] * 2
+    names = [{name for name, _ in launch} for launch in found]
+    assert [len(launch) for launch in names] == [1, 1]
+    assert names[0] != names[1]
+    for launch in names:
+        (name,) = launch
+        files = journal_files(tmp_path / "runs" / name / "journal")
+        assert {JournalName.parse(path).rank for path in files if JournalName.parse(path).rank >= 0} == {0, 1, 2}
+
+
+CHILDREN = """
+import subprocess, sys
+import burnish
+first = burnish.start_run("first")
+code = "import burnish; print(burnish.start_run().name)"
+print(first.name, subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip())
+first.finish()
+second = burnish.start_run("second")
+print(second.name, second is first)
+"""
+
+
+def test_process_that_a_script_starts_joins_its_run_and_a_run_after_the_end_is_another(tmp_path):
+    done = execute(CHILDREN, cwd=tmp_path, BURNISH_RUNS=str(tmp_path / "runs"))
+    first, second = (line.split() for line in done.stdout.splitlines())
+    assert first[0] == first[1]
+    assert "_first_" in first[0]
+    assert "_second_" in second[0]
+    assert second[1] == "False"
+
+
+TIERED = """
+import json, os, burnish
+run = burnish.start_run(tracking={"tiers": [{"metrics": "b", "every": 3}]})
+for step in range(5):
+    run.log({"a": 0.5, "b": float(step)}, step)
+"""
+
+
+def test_tiers_of_the_supervised_run_count_and_those_of_the_script_where_it_says_none(joined, tmp_path):
+    write_json(joined / "run.json", {"state": "running", "tracking": {"tiers": [{"metrics": "a", "every": 2}]}})
+    execute(TIERED, cwd=tmp_path, BURNISH_RUN_DIR=str(joined))
+    rows = [(e.step, e.keys) for e in entries(joined) if isinstance(e, Row)]
+    assert rows == [(0, ("a", "b")), (1, ("b",)), (2, ("a", "b")), (3, ("b",)), (4, ("a", "b"))]
+    write_json(joined / "run.json", {"state": "running", "tracking": {"tiers": []}})
+    execute(TIERED, cwd=tmp_path, BURNISH_RUN_DIR=str(joined))
+    later = [(e.step, e.keys) for e in entries(joined) if isinstance(e, Row)][len(rows) :]
+    assert later == [(0, ("a", "b")), (1, ("a",)), (2, ("a",)), (3, ("a", "b")), (4, ("a",)), (4, ("b",))]
+
+
+def test_tier_that_is_none_is_told_at_the_start(tmp_path):
+    script = "import burnish; burnish.start_run(tracking={'tiers': [{'metrics': 'a', 'evry': 3}]})"
+    done = execute(script, cwd=tmp_path, BURNISH_RUNS=str(tmp_path / "runs"))
+    assert done.returncode == 1
+    assert "UsageError: {'metrics': 'a', 'evry': 3} is no tier" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_tier_of_a_record_that_is_none_is_told_and_left_out(joined, tmp_path):
+    write_json(joined / "run.json", {"tracking": {"tiers": [{"metrics": 7, "every": 3}, {"metrics": "b", "every": 9}]}})
+    done = execute(TIERED, cwd=tmp_path, BURNISH_RUN_DIR=str(joined))
+    assert done.stderr.strip() == "{'metrics': 7, 'every': 3} is no tier; it is left out"
+    assert [e.keys for e in entries(joined) if isinstance(e, Row)][:3] == [("a", "b"), ("a",), ("a",)]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from burnish.config import Config, Unit
+from burnish.config import Config, Unit, broken
 
 SECRETS_VARIABLE = "BURNISH_SECRET_VALUES"
 """Carries config values that are masked on disk to the training process, as JSON: path to value."""
@@ -21,10 +21,45 @@ class RetryConfig(Config):
     )
 
 
+class TierConfig(Config):
+    """How often some metrics are recorded. One of `every`, `every_s`, `per_decade` and `on_change` says it."""
+
+    metrics: str | list[str] = Field(description="names, or patterns such as grad/*; the first tier that fits counts")
+    every: int | None = Field(None, ge=1, description="one value in so many steps")
+    every_s: Annotated[float | None, Unit("s")] = Field(None, gt=0, description="one value in so much time")
+    per_decade: int | None = Field(None, ge=1, le=1000, description="so many steps, evenly spaced in their logarithm")
+    on_change: bool = Field(False, description="a value that differs from the last one recorded")
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> TierConfig:
+        stated = [self.every is not None, self.every_s is not None, self.per_decade is not None, self.on_change]
+        if sum(stated) != 1:
+            hint = "such as every: 10, every_s: 30, per_decade: 10 or on_change: true"
+            rules = ("every", "every_s", "per_decade", "on_change")
+            raise broken("metrics", "a tier wants exactly one rule", hint=hint, reads=rules)
+        return self
+
+
+class AlertsConfig(Config):
+    """What is told while nobody looks, and to whom. Off until `on` names something."""
+
+    on: list[Literal["nan", "crash", "stall", "finished", "alert"]] = Field(
+        [], description="reasons: a metric is not finite, the run failed, no more rows, its end, Run.alert"
+    )
+    to: list[str] = Field(["console"], description="channels: console, webhook, or those that a package brings")
+    stall_s: Annotated[float, Unit("s")] = Field(600.0, gt=0, description="without a row for so long, it stalls")
+
+
 class TrackingConfig(Config):
-    """Where the journal is shipped."""
+    """What is recorded, how often, and where it is shipped."""
 
     sinks: list[str] | None = Field(None, description="names of sinks; by default those that are installed")
+    tiers: list[TierConfig] = Field([], description="metrics that are recorded less often than they are logged")
+    system_every_s: Annotated[float, Unit("s")] = Field(
+        10.0, ge=0, description="between two samples of CPU, memory, GPUs, disk and network; 0 for none"
+    )
+    alerts: AlertsConfig = AlertsConfig()
+    linger_s: Annotated[float, Unit("s")] = Field(60.0, ge=0, description="longest wait for the sinks at the end")
 
 
 class RunConfig(Config):

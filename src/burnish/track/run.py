@@ -8,101 +8,162 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from collections.abc import Mapping
 from operator import index
 from pathlib import Path
+from time import time
 from types import TracebackType
-from typing import Final, Literal, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
-from burnish.core.paths import RunPaths
 from burnish.core.secrets import Masker
 from burnish.journal.entry import Kind
-from burnish.journal.writer import JournalWriter
+from burnish.track.recording import Recording
+from burnish.track.tiers import Tiers
 
-_log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from burnish.track.lazy import Pending
+    from burnish.track.phases import Phase, Phases
+    from burnish.track.watch import Watch
+
 _FLOATS: Final = frozenset({float})
+_NUMBERS: Final = frozenset({float, int, bool})
 
 Status = Literal["finished", "failed", "stopped"]
 EXIT_RESUME_ME: Final = 75
 """Exit code by which a training process says: stopped on request, resume me (EX_TEMPFAIL of sysexits.h)."""
 
 
-class Run:
+class Run(Recording):
     """One attempt to train something: where its record goes.
 
     Safe to call from any thread; a forked child writes a file of its own. Make one with `start_run`.
-
-    Attributes:
-        paths: The files of the run.
-        attempt: Which try this process belongs to, from 1.
-        rank: This process's rank in the job; rank 0 leads.
     """
 
-    def __init__(self, folder: Path, *, attempt: int = 1, rank: int = 0) -> None:
-        self.paths = RunPaths(folder)
-        self.attempt = attempt
-        self.rank = rank
-        self.dropped = 0
+    def __init__(self, folder: Path, *, attempt: int = 1, rank: int = 0, tiers: Tiers | None = None) -> None:
+        super().__init__(folder, attempt=attempt, rank=rank, tiers=tiers)
         self._owner_pid = os.getpid()
-        self._step = -1
         self._ended = False
-        self._writer = JournalWriter(self.paths.journals, rank, self._opening)
+        self._extras_pid = self._owner_pid
+        self._pending: list[tuple[Pending, int, float]] = []
+        self._phases: Phases | None = None
+        self._watches: list[Watch] = []
+        self._imported: object = None
+        # Whether a row needs more than to be written: most runs' rows do not, and pay one look for it.
+        self._has_extras = bool(self._tiers)
 
-    @property
-    def name(self) -> str:
-        """The run's full name."""
-        return self.paths.name
-
-    @property
-    def id(self) -> str:
-        """The last part of the name, which is enough on the command line."""
-        return self.paths.id
-
-    @property
-    def step(self) -> int:
-        """The last step that was logged; -1 before the first."""
-        return self._step
-
-    def log(self, values: Mapping[str, float], step: int | None = None) -> None:
+    def log(self, values: Mapping[str, float], step: int | None = None, *, lazy: bool = False) -> None:
         """Record scalars of one step.
 
         Args:
-            values: Metric names and values: Python, NumPy or 0-d torch numbers; NaN and infinities are kept.
+            values: Metric names and values: Python, NumPy or 0-d torch numbers; NaN and infinities are kept. However
+                many of them lie on a device, it is waited for once.
             step: The training step, one after the last call's when left out.
+            lazy: Do not wait for the device at all: the values are written at the next call, a checkpoint or the end.
 
         Raises:
             TypeError: A name is no string, a value no number, or the step no integer.
         """
         step = self._step + 1 if step is None else index(step)
+        if lazy:
+            self._defer(values, step)
+            return
         row = tuple(values.values())
         if not _FLOATS.issuperset(map(type, row)):
-            row = tuple(map(_number, values, row))
+            row = self._numbers(values, row)
         self._step = step
         try:
-            self._writer.row(tuple(values), row, step, time.time())
+            if self._has_extras:
+                self._row_with_extras(tuple(values), row, step)
+            else:
+                self._writer.row(tuple(values), row, step, time())
         except TypeError:
             raise  # a name that is no string
         except Exception as error:  # noqa: BLE001  one of the five walls: training never dies of tracking
             self._lost(error)
 
-    def log_text(self, key: str, text: str, step: int | None = None) -> None:
-        """Record a piece of text, such as a sample or the resolved arguments of a trainer."""
-        self._record(Kind.TEXT, key, {"text": text}, step)
+    def log_learning_rates(self, optimizer: object, step: int | None = None) -> None:
+        """Record the learning rate of each parameter group: `lr` for one, `lr/<name or number>` for several.
+
+        Args:
+            optimizer: Anything with `param_groups`, as torch's optimizers have; a group may have a `name`.
+            step: The training step, the last one logged when left out.
+
+        Raises:
+            TypeError: It has no parameter groups.
+        """
+        groups = getattr(optimizer, "param_groups", None)
+        if not isinstance(groups, list):
+            raise TypeError(f"an optimizer with param_groups is wanted, not {type(optimizer).__name__}")
+        named = {str(group.get("name", number)): group.get("lr") for number, group in enumerate(groups)}
+        rates = {f"lr/{name}" if len(named) > 1 else "lr": rate for name, rate in named.items() if rate is not None}
+        if rates:
+            self.log(rates, max(self._step, 0) if step is None else step)
+
+    def phase(self, name: str) -> Phase:
+        """Return a context that measures how long something takes, for `phase/<name>` of the next row.
+
+            with run.phase("data_loading"):
+                batch = next(batches)
+
+        Phases inside others are named `outer/inner`. On a CUDA device `phase/<name>/gpu` is what it spent there, read
+        when it is known, without waiting for it.
+        """
+        if self._phases is None:
+            from burnish.track.phases import Phases
+
+            self._phases = Phases()
+            self._has_extras = True
+        return self._phases.phase(name)
+
+    def watch(self, model: object, *, every: int = 100, histograms: bool = False) -> Watch:
+        """Record gradient and weight norms of each layer of a torch model, once in so many steps.
+
+        Steps that are not due cost nothing. `close` on what is returned ends it.
+
+        Args:
+            model: The torch module.
+            every: Steps between two looks.
+            histograms: Also how gradients and weights are spread.
+
+        Raises:
+            TypeError: It is no torch module.
+        """
+        from burnish.track.watch import Watch
+
+        emit = self.log_histogram if histograms else None
+        watch = Watch(model, every, self._write_watched, histograms=emit)
+        self._watches.append(watch)
+        self._has_extras = True
+        return watch
+
+    def capture_logging(self, logger: str = "", level: int | str = logging.INFO) -> logging.Handler:
+        """Write what Python's `logging` is told into the journal too; return the handler, to be removed again.
+
+        Args:
+            logger: Whose records: a logger's name, and those below it; all when left out.
+            level: The lowest level that is written.
+        """
+        from burnish.track.log_handler import JournalHandler
+
+        handler = JournalHandler(lambda name, payload: self._record(Kind.LOG, name, payload, self._at(None)), level)
+        logging.getLogger(logger or None).addHandler(handler)
+        return handler
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        """Return count, first, last, min, max and best of each metric so far.
+
+        It reads the journals and loads NumPy: for the end of a script, not for its loop.
+        """
+        from burnish.journal.series import load_scalars
+
+        self._write_pending(wait=True)
+        return load_scalars(self.paths.journals).summary()
 
     def log_checkpoint(self, path: Path, step: int, metrics: Mapping[str, float]) -> None:
         """Record that a checkpoint is complete; `path` is kept relative when it lies in the run directory."""
-        root = self.paths.root
-        shown = path.relative_to(root) if path.is_relative_to(root) else path.absolute()
-        self._record(Kind.CHECKPOINT, str(shown), {"metrics": dict(metrics)}, step)
-
-    def report(self, facts: Mapping[str, object]) -> None:
-        """Add facts to the experiment card that only this process knows: device, seeds, fingerprints of data."""
-        self._record(Kind.LIFECYCLE, "card", facts)
-
-    def expect(self, total_steps: int) -> None:
-        """Say how many steps there will be, so that the time left can be shown."""
-        self._record(Kind.LIFECYCLE, "total", {"steps": total_steps})
+        self._write_what_was_held_back()
+        super().log_checkpoint(path, step, metrics)
+        self.report_imports()
 
     def resume(self, step: int) -> None:
         """Say that training goes on after this step; what earlier attempts logged beyond it is superseded."""
@@ -114,6 +175,10 @@ class Run:
         if self._ended or os.getpid() != self._owner_pid:
             return
         self._ended = True
+        for watch in self._watches:
+            watch.close()
+        self._write_what_was_held_back()
+        self.report_imports()
         error = Masker.from_environment(os.environ).text(error)  # an HTTP client's message may quote a token
         payload = {"status": status, "exit_code": exit_code, "error": error, "dropped": self.dropped}
         self._record(Kind.LIFECYCLE, "end", payload)
@@ -139,36 +204,88 @@ class Run:
         else:
             self.finish()
 
-    def _record(self, kind: Kind, key: str, payload: Mapping[str, object], step: int | None = None) -> None:
+    def _numbers(self, values: Mapping[str, float], row: tuple[float, ...]) -> tuple[float, ...]:
+        """Return a row's values as Python floats.
+
+        Raises:
+            TypeError: One is no number.
+        """
+        if _NUMBERS.issuperset(map(type, row)):
+            try:
+                return tuple(map(float, row))
+            except OverflowError:
+                pass  # an integer beyond a float's range, which becomes infinite below
+        from burnish.track.lazy import read_numbers
+
+        return tuple(read_numbers(values).values())
+
+    def _defer(self, values: Mapping[str, float], step: int) -> None:
+        from burnish.track.lazy import defer
+
+        pending = defer(values)
+        self._write_pending(wait=True)  # of the call before: by now it is there
+        self._step = step
+        self._pending.append((pending, step, time()))
+        self._has_extras = True
+
+    def _row_with_extras(self, keys: tuple[str, ...], row: tuple[float, ...], step: int) -> None:
+        if os.getpid() != self._extras_pid:
+            self._forget_parents_extras()
+        self._write_pending(wait=True)
+        if self._phases is not None and (spent := self._phases.drain()):
+            keys += tuple(f"phase/{name}" for name in spent)
+            row += tuple(spent.values())
+        self._write_row(keys, row, step, time())
+        for watch in self._watches:
+            watch.logged(step)
+
+    def _forget_parents_extras(self) -> None:
+        """Leave to the parent of this forked process what is the parent's to write."""
+        self._extras_pid = os.getpid()
+        self._pending, self._watches = [], []
+        self._tiers.withheld()
+        self._tiers.counts = dict.fromkeys(self._tiers.counts, 0)
+        if self._phases is not None:
+            self._phases.drain()
+
+    def _write_row(self, keys: tuple[str, ...], row: tuple[float, ...], step: int, at: float) -> None:
+        if self._tiers:
+            keys, row = self._tiers.select(keys, row, step, at)
+            if not keys:
+                return
+        self._writer.row(keys, row, step, at)
+
+    def _write_watched(self, values: Mapping[str, float], step: int) -> None:
+        self._write_row(tuple(values), tuple(values.values()), step, time())
+
+    def _write_pending(self, *, wait: bool) -> None:
+        """Write rows whose values were on their way from a device."""
+        while self._pending and (wait or self._pending[0][0].ready()):
+            pending, step, at = self._pending.pop(0)
+            try:
+                values = pending.read()
+                self._write_row(tuple(values), tuple(values.values()), step, at)
+            except Exception as error:  # noqa: BLE001  one of the five walls
+                self._lost(error)
+
+    def _write_what_was_held_back(self) -> None:
+        """Write what is deferred, and the last value of each metric that a tier left out; say how many it left out."""
+        self._write_pending(wait=True)
         try:
-            self._writer.record(kind, key, payload, step)
+            for (step, at), values in self._tiers.withheld().items():
+                self._writer.row(tuple(values), tuple(values.values()), step, at)
         except Exception as error:  # noqa: BLE001  one of the five walls
             self._lost(error)
+        if self._tiers.counts:
+            self._record(Kind.LIFECYCLE, "thinned", {"dropped": dict(self._tiers.counts)})
 
-    def _lost(self, error: Exception) -> None:
-        self.dropped += 1
-        if self.dropped == 1:
-            _log.warning("run %s: cannot write to %s: %s; training goes on", self.name, self.paths.journals, error)
+    def report_imports(self) -> None:
+        """Say which packages this process has loaded, for the card, if that has changed since the last time."""
+        if self.rank != 0 or os.getpid() != self._owner_pid:
+            return
+        from burnish.track.imported import imported_modules
 
-    def _opening(self) -> dict[str, object]:
-        return {"attempt": self.attempt, "pid": os.getpid(), "rank": self.rank, "dropped": self.dropped}
-
-
-def _number(name: object, value: object) -> float:
-    """Return a value as a Python number.
-
-    Raises:
-        TypeError: It is none.
-    """
-    if not isinstance(name, str):
-        raise TypeError(f"a metric's name must be a string, not {name!r}")
-    if isinstance(value, float | int):  # NumPy's float64 is a float, but not one that the encoder takes
-        return float(value)
-    item = getattr(value, "item", None)
-    if item is not None and getattr(value, "ndim", 0) == 0:
-        value = item()
-        if isinstance(value, float | int):
-            return float(value)
-    shape = getattr(value, "shape", None)
-    what = type(value).__name__ + (f" of shape {tuple(shape)}" if shape is not None else "")
-    raise TypeError(f"metric {name!r} must be one number, not {what}")
+        found = imported_modules()
+        if found != self._imported:
+            self._imported = found
+            self.report(found)

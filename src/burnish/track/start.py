@@ -21,46 +21,75 @@ from burnish.core.ids import run_id, run_name, run_token
 from burnish.core.paths import Project, RunPaths, find_project
 from burnish.core.processes import ProcessIdentity
 from burnish.core.secrets import Masker
+from burnish.core.shape import section
+from burnish.track.ranks import folder_of_leader, rank_of, tell_other_ranks
 from burnish.track.run import Run
+from burnish.track.tiers import check_tiers, read_tiers
 
 RUN_DIR_VARIABLE = "BURNISH_RUN_DIR"
 ATTEMPT_VARIABLE = "BURNISH_ATTEMPT"
 
 _current: Run | None = None
+_announced = ""
+"""The run that this process has begun, and told the processes that it starts of."""
 
 
-def start_run(name: str = "", *, config: Mapping[str, object] | None = None) -> Run:
+def start_run(
+    name: str = "", *, config: Mapping[str, object] | None = None, tracking: Mapping[str, object] | None = None
+) -> Run:
     """Return the run that this process belongs to, beginning one where there is none.
 
     Under `burnish run` it joins the supervised run. In a plain script it makes a run directory and starts a
     keeper: a process of its own that ships, watches and closes the record. A second call returns the same run
-    until that one is finished.
+    until that one is finished. Processes that a script starts join its run, and so do the ranks of `torchrun`.
 
     Args:
         name: What to call the run, a part of its full name.
         config: Values worth keeping with it; shown by `burnish show`.
+        tracking: What is recorded and told, as in the config's section `tracking`: `tiers`, `system_every_s`, `alerts`,
+            `linger_s`. Under `burnish run` that section counts, and this where it says nothing.
 
     Raises:
         StorageError: The runs folder cannot be written.
+        UsageError: A tier is none.
     """
     global _current
     if _current is not None and not _current._ended:
         return _current
-    folder = os.environ.get(RUN_DIR_VARIABLE)
-    if folder:
-        run = Run(Path(folder), attempt=int(os.environ.get(ATTEMPT_VARIABLE, "1")), rank=_rank())
-        if config and run.rank == 0 and not run.paths.config.exists():
-            _write_config(run.paths, config)
-    else:
-        run = Run(_make_run(name, config or {}), rank=_rank())
-        try:
-            if run.rank == 0:
-                start_keeper(run.paths)
-        except OSError as error:
-            run._lost(error)  # nothing is lost that is logged: the next Burnish command completes the record
-    _current = run
-    _end_with_interpreter(run)
-    run.report({"python": sys.version.split()[0], "executable": sys.executable})
+    if _current is not None and os.environ.get(RUN_DIR_VARIABLE) == _announced:
+        os.environ.pop(RUN_DIR_VARIABLE, None)  # the run that this process had begun is over: here begins another
+    tracking = tracking or {}
+    check_tiers(tracking)
+    rank = rank_of(os.environ)
+    folder = os.environ.get(RUN_DIR_VARIABLE) or folder_of_leader(rank, os.environ)
+    _current = _join(Path(folder), rank, config or {}, tracking) if folder else _begin(name, config or {}, tracking)
+    _end_with_interpreter(_current)
+    _current.report({"python": sys.version.split()[0], "executable": sys.executable})
+    _current.report_imports()
+    return _current
+
+
+def _begin(name: str, config: Mapping[str, object], tracking: Mapping[str, object]) -> Run:
+    """Make a run, with a keeper that looks after it."""
+    global _announced
+    run = Run(_make_run(name, config, tracking), rank=rank_of(os.environ), tiers=read_tiers(tracking))
+    # What this process starts, and the other ranks of its job, belong to this run too.
+    os.environ[RUN_DIR_VARIABLE] = _announced = str(run.paths.root)
+    try:
+        tell_other_ranks(run.paths, os.environ)
+        start_keeper(run.paths)
+    except OSError as error:
+        run._lost(error)  # nothing is lost that is logged: the next Burnish command completes the record
+    return run
+
+
+def _join(folder: Path, rank: int, config: Mapping[str, object], tracking: Mapping[str, object]) -> Run:
+    """Return a run that another process has made."""
+    paths = RunPaths(folder)
+    told = {**tracking, **{k: v for k, v in section(read_json(paths.state), "tracking").items() if v}}
+    run = Run(folder, attempt=int(os.environ.get(ATTEMPT_VARIABLE, "1")), rank=rank, tiers=read_tiers(told))
+    if config and rank == 0 and not paths.config.exists():
+        _write_config(paths, config)
     return run
 
 
@@ -130,11 +159,11 @@ def write_first_record(paths: RunPaths, record: Mapping[str, object]) -> None:
     write_json(paths.state, {"format": 1, "id": paths.id, "name": paths.name, **record})
 
 
-def _make_run(name: str, config: Mapping[str, object]) -> Path:
+def _make_run(name: str, config: Mapping[str, object], tracking: Mapping[str, object]) -> Path:
     project = find_project().make()
     masker = Masker.from_environment(os.environ)
     now = time.time()
-    script = Path(sys.argv[0]).stem if sys.argv and sys.argv[0] not in ("", "-c", "-m") else "python"
+    script = _script()
     wanted = experiment_name(os.environ, project.env_prefix)
     name = wanted or name
     paths = create_run_directory(project, [name or script], now, os.environ)
@@ -149,12 +178,21 @@ def _make_run(name: str, config: Mapping[str, object]) -> Path:
         "command_is_masked": shown != typed,
         "directory": str(Path.cwd()),
         "project": str(project.root),
+        "tracking": masker.tree(tracking),
         "attempts": [{"number": 1, "started": now, "process": ProcessIdentity.of(os.getpid()).to_json()}],
     }
     if config:
         _write_config(paths, config)
     write_first_record(paths, record)
     return paths.root
+
+
+def _script() -> str:
+    """Return what a plain run is called after: the script, or the notebook where Jupyter says which one it is."""
+    program = sys.argv[0] if sys.argv else ""
+    if Path(program).stem == "ipykernel_launcher":
+        return Path(os.environ.get("JPY_SESSION_NAME") or "notebook").stem
+    return Path(program).stem if program not in ("", "-c", "-m") else "python"
 
 
 def _write_config(paths: RunPaths, config: Mapping[str, object]) -> None:
@@ -197,10 +235,3 @@ def _end_with_interpreter(run: Run) -> None:
     # The interpreter hands an exception to its hook, but an exit to nobody: the only place to see its code is here.
     sys.excepthook, sys.exit = note_exception, note_exit
     atexit.register(end)
-
-
-def _rank() -> int:
-    for variable in ("RANK", "SLURM_PROCID"):
-        if (value := os.environ.get(variable, "")).isdigit():
-            return int(value)
-    return 0
