@@ -224,7 +224,7 @@ def _kind(value: Value) -> str:
     return _KINDS[type(value)]
 
 
-def _like(compare: Callable[[object, object], bool], kinds: frozenset[str]) -> Callable[[Value, Value], bool]:
+def _like(compare: Callable[..., bool], kinds: frozenset[str]) -> Callable[[Value, Value], bool]:
     """Return a comparison that is false between unlike things, and for NaN."""
 
     def compared(left: Value, right: Value) -> bool:
@@ -246,8 +246,8 @@ def _is_in(left: Value, right: Value) -> bool:
 def _is_not_in(left: Value, right: Value) -> bool:
     if isinstance(right, str) and not isinstance(left, str):
         return False
-    is_number = isinstance(left, float) and math.isnan(left)
-    return isinstance(right, str | tuple) and not is_number and not _is_in(left, right)
+    is_nan = isinstance(left, float) and math.isnan(left)
+    return isinstance(right, str | tuple) and not is_nan and not _is_in(left, right)
 
 
 _KINDS: Final[dict[type, str]] = {

@@ -34,8 +34,8 @@ def store(value: Value) -> Stored:
     >>> store(True), store(1), store((1, "a"))
     (b'true', 1, b'[1, "a"]')
     """
-    if value is None or isinstance(value, bytes):
-        return value
+    if value is None:
+        return None
     if isinstance(value, bool):
         return b"true" if value else b"false"
     if isinstance(value, int):

@@ -32,7 +32,8 @@ class IndexView:
             states: Only runs in one of these states; all where it is empty.
             group: Only runs of this config group.
         """
-        rules, given = [], []
+        rules: list[str] = []
+        given: list[str] = []
         if states:
             rules.append(f"state IN ({', '.join('?' * len(states))})")
             given += states
