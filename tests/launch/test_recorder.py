@@ -1,0 +1,315 @@
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pyarrow.parquet as pq
+import pytest
+
+from burnish.journal import Kind, Row
+from burnish.journal.reader import SYSTEM_RANK, JournalName, RunReader
+from burnish.journal.writer import JournalWriter
+from burnish.launch import RetryPolicy, Supervisor
+from burnish.launch.recorder import Recorder
+from burnish.launch.retry import Exit
+from burnish.track.fingerprint import fingerprint
+
+SUPERVISE = """
+import sys
+from burnish.core.paths import RunPaths
+from burnish.launch import RetryPolicy, Supervisor
+from pathlib import Path
+Supervisor(RunPaths(Path(sys.argv[1])), sys.argv[2:], policy=RetryPolicy(2, 0.0), sinks={}).run()
+"""
+LOOP = """
+import sys, time
+import burnish
+run = burnish.start_run()
+for step in range(int(sys.argv[1])):
+    run.log({"loss": 1.0 / (step + 1) if step != 5 else float("nan")}, step)
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+def entries_of(paths, rank=SYSTEM_RANK):
+    reader = RunReader(paths.journals)
+    found = [entry for file, entries in reader.read() for entry in entries if JournalName.parse(file.path).rank == rank]
+    reader.close()
+    return found
+
+
+def alert_frames(paths):
+    return [e for e in entries_of(paths) if not isinstance(e, Row) and e.kind == Kind.ALERT]
+
+
+@pytest.fixture
+def train(made_run, tmp_path):
+    """Return a function that supervises a script in this process, to its end."""
+
+    def run(source, *words, attempts=1, **options):
+        script = tmp_path / "train.py"
+        script.write_text(source)
+        policy = RetryPolicy(attempts, 0.0)
+        command = [sys.executable, str(script), *words]
+        return Supervisor(made_run.paths, command, policy=policy, sinks={}, **options).run()
+
+    return run
+
+
+@pytest.fixture
+def supervised(made_run, tmp_path):
+    """Return a function that supervises a script in a process of its own; what is left is killed at the end."""
+
+    def start(source, *words):
+        script = tmp_path / "train.py"
+        script.write_text(source)
+        command = [sys.executable, "-c", SUPERVISE, str(made_run.paths.root), sys.executable, str(script), *words]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        started.append(process)
+        return process
+
+    started = []
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+    for attempt in made_run.record["attempts"]:
+        try:
+            os.killpg(attempt["process"]["pid"], signal.SIGKILL)
+        except (ProcessLookupError, KeyError):
+            pass
+
+
+@pytest.fixture
+def recorder_of():
+    """Return a function that makes the recorder of a run; it is closed at the end, as if its process had died."""
+
+    def make(made_run):
+        made.append(Recorder(made_run.paths, {}))
+        return made[-1]
+
+    made = []
+    yield make
+    for recorder in made:
+        recorder.close()
+
+
+def writer_of(made_run, attempt=1, rank=0):
+    return JournalWriter(made_run.paths.journals, rank, lambda: {"attempt": attempt, "pid": os.getpid()})
+
+
+def test_system_metrics_are_sampled_beside_the_training_and_disturb_nothing(made_run, train):
+    made_run.tracking(system_every_s=0.05)
+    assert train(LOOP, "12", "0.05")[0] == "finished"
+    record = made_run.record
+    assert record["step"] == 11
+    assert record["latest"].keys() == {"loss"}
+    assert record["summary"]["loss"]["count"] == 12
+    assert record["summary"]["system/rss_bytes"]["count"] >= 3
+    assert record["summary"]["system/rss_bytes"]["max"] > 5 << 20
+    rows = [entry for entry in entries_of(made_run.paths) if isinstance(entry, Row)]
+    assert {row.step for row in rows} <= set(range(12))
+    table = pq.read_table(made_run.paths.metrics).to_pylist()
+    assert {row["rank"] for row in table if row["key"].startswith("system/")} == {-1}
+    assert {row["rank"] for row in table if row["key"] == "loss"} == {0}
+
+
+def test_system_metrics_can_be_left_out(made_run, train):
+    made_run.tracking(system_every_s=0)
+    train(LOOP, "12", "0.02")
+    assert entries_of(made_run.paths) == []
+    assert list(made_run.paths.journals.glob("system-*")) == []
+
+
+def test_attempts_share_one_file_of_system_metrics(made_run, train):
+    made_run.tracking(system_every_s=0.05)
+    killed = LOOP + "\nimport os\nif run.attempt == 1: os.kill(os.getpid(), 9)\n"
+    assert train(killed, "5", "0.05", attempts=2)[0] == "finished"
+    assert len(list(made_run.paths.journals.glob("system-*"))) == 1
+    assert len(made_run.record["attempts"]) == 2
+    assert made_run.record["summary"]["loss"]["count"] == 5
+
+
+def test_alerts_are_told_on_the_console_and_to_the_webhook_once_and_kept(made_run, train, hook, monkeypatch):
+    monkeypatch.setenv("BURNISH_WEBHOOK_URL", hook.url)
+    made_run.tracking(alerts={"on": ["nan", "crash", "finished"], "to": ["console", "webhook"]})
+    shown = []
+    assert train(LOOP + "\nraise ValueError('broken')\n", "8", "0", on_alert=shown.append)[0] == "failed"
+    told = [("nan", "loss is not finite"), ("crash", "attempt 1 crashed")]
+    assert made_run.told == told
+    assert [(notice.alert.reason, notice.alert.title) for notice in shown] == told
+    assert [(post["reason"], post["title"]) for post in hook.posts] == told
+    assert [(frame.payload["reason"], frame.key) for frame in alert_frames(made_run.paths)] == told
+    assert hook.posts[1]["text"] == "20260101_toy_k7f2: attempt 1 crashed: ValueError: broken"
+    assert made_run.record["alerts"][0]["step"] == 5
+    written = b"".join(path.read_bytes() for path in made_run.paths.root.rglob("*") if path.is_file())
+    assert b"planted-webhook-secret" not in written
+
+
+def test_alerts_are_off_unless_they_are_wanted(made_run, train):
+    train(LOOP + "\nraise ValueError('broken')\n", "8", "0")
+    assert made_run.record["alerts"] == []
+    assert alert_frames(made_run.paths) == []
+
+
+def test_a_webhook_that_does_not_answer_leaves_the_run_as_it_is(made_run, train, hook, monkeypatch):
+    monkeypatch.setenv("BURNISH_WEBHOOK_URL", hook.url)
+    monkeypatch.setattr("burnish.launch.recorder._NOTIFY_S", 0.2)
+    hook.may_answer.clear()
+    made_run.tracking(alerts={"on": ["finished"], "to": ["webhook"]})
+    assert train(LOOP, "3", "0")[0] == "finished"
+    assert made_run.record["state"] == "finished"
+
+
+def test_every_attempt_that_is_killed_is_told(made_run, train):
+    made_run.tracking(alerts={"on": ["crash", "finished"]})
+    killed = "import os; os.kill(os.getpid(), 9)"
+    train(killed, attempts=2)
+    assert made_run.told == [("crash", "attempt 1 crashed"), ("crash", "attempt 2 crashed")]
+
+
+def test_a_training_that_falls_silent_is_told_while_it_lives(made_run, supervised, eventually):
+    made_run.tracking(alerts={"on": ["stall"], "stall_s": 0.3})
+    supervised(LOOP + "\ntime.sleep(300)\n", "3", "0")
+    eventually(lambda: made_run.told == [("stall", "training has stalled")], "the stall is told")
+    assert made_run.record["state"] == "running"
+
+
+def test_a_keeper_that_takes_over_tells_nothing_twice_and_goes_on(made_run, supervised, eventually, tmp_path):
+    made_run.tracking(system_every_s=0.05, alerts={"on": ["nan", "finished"]})
+    more = "\nwhile not __import__('os').path.exists(sys.argv[3]): run.log({'loss': 1.0}); time.sleep(0.02)\n"
+    go = tmp_path / "go"
+    supervisor = supervised(LOOP + more, "8", "0.01", str(go))
+    eventually(lambda: made_run.told, "the first alert")
+    supervisor.kill()
+    supervisor.wait()
+    step = made_run.record["step"]
+    environ = {**os.environ, "BURNISH_RUNS": str(made_run.paths.root.parent)}
+    made_run.paths.card.write_text("{}")
+    keep = [sys.executable, "-m", "burnish.launch.keeper", str(made_run.paths.root)]
+    keeper = subprocess.Popen(keep, env=environ)
+    eventually(lambda: made_run.record["step"] > step, "the keeper goes on with the record")
+    eventually(lambda: len(list(made_run.paths.journals.glob("system-*"))) == 2, "it samples into its own file")
+    keeper.kill()
+    keeper.wait()
+    keeper = subprocess.Popen(keep, env=environ)
+    eventually(lambda: made_run.record["supervisor"]["pid"] == keeper.pid, "the next keeper takes over")
+    go.touch()
+    assert keeper.wait(60) == 0
+    record = made_run.record
+    assert record["state"] == "finished"
+    assert made_run.told == [("nan", "loss is not finite"), ("finished", "the run has finished")]
+    assert record["summary"]["loss"]["nonfinite"] == 1
+    assert record["summary"]["loss"]["count"] == record["step"] + 1
+    assert len(record["attempts"]) == 1
+
+
+def test_what_is_logged_is_flushed_to_the_disk_before_the_state_is_written(made_run, train, monkeypatch):
+    order = []
+    really = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda fd: (order.append(os.fstat(fd).st_size), really(fd)))
+    train(LOOP, "3", "0")
+    (journal,) = made_run.paths.journals.glob("0-*.journal")
+    assert order[-1] == journal.stat().st_size
+
+
+def test_the_record_of_a_live_run_has_summaries_labels_and_artifacts(made_run, recorder_of):
+    recorder = recorder_of(made_run)
+    writer = writer_of(made_run)
+    writer.record(Kind.LIFECYCLE, "metric", {"pattern": "kl", "axis": "step", "best": "max"})
+    writer.row(("loss", "kl"), (2.0, 0.1), 0, 1.0)
+    writer.row(("loss", "kl"), (math.nan, 0.3), 1, 2.0)
+    writer.record(Kind.LIFECYCLE, "tag", {"tags": ["good"]})
+    writer.record(Kind.LIFECYCLE, "note", {"text": "looks fine"})
+    writer.record(Kind.LIFECYCLE, "thinned", {"dropped": {"grad/*": 4}})
+    artifact = {"role": "made", "sha256": "aa", "bytes": 3, "kind": "model", "path": "artifacts/aa", "run": ""}
+    writer.record(Kind.ARTIFACT, "model", {**artifact, "files": 1, "metadata": {}}, 1)
+    recorder.poll()
+    record = made_run.record
+    assert record["state"] == "created"
+    assert (record["summary"]["loss"]["best"], record["summary"]["loss"]["nonfinite"]) == (2.0, 1)
+    assert (record["summary"]["kl"]["best"], record["summary"]["kl"]["best_step"]) == (0.3, 1)
+    assert record["tags"] == ["good"]
+    assert [note["text"] for note in record["notes"]] == ["looks fine"]
+    assert record["metrics"] == {"kl": {"axis": "step", "best": "max"}}
+    assert record["thinned"] == {"grad/*": 4}
+    assert record["artifacts"] == [{**artifact, "name": "model", "step": 1}]
+    recorder.finish("finished", Exit(0, "finished"))
+    assert made_run.record["summary"]["kl"]["best"] == 0.3
+    assert recorder.progress.step == 1
+    writer.close()
+
+
+def test_a_recorder_that_takes_over_doubles_no_note_and_no_tag(made_run, recorder_of):
+    writer = writer_of(made_run)
+    writer.record(Kind.LIFECYCLE, "tag", {"tags": ["good"]})
+    writer.record(Kind.LIFECYCLE, "note", {"text": "looks fine"})
+    writer.record(Kind.ALERT, "low reward", {"text": "0.1", "level": "warning", "reason": "alert"}, 3)
+    for _ in range(2):
+        recorder_of(made_run).poll()
+    record = made_run.record
+    assert (record["tags"], len(record["notes"])) == (["good"], 1)
+    assert made_run.told == [("alert", "low reward")]
+    writer.close()
+
+
+def test_only_the_last_hundred_alerts_are_kept(made_run, recorder_of):
+    writer = writer_of(made_run)
+    for number in range(130):
+        writer.record(Kind.ALERT, f"number {number}", {"text": "", "level": "info", "reason": "alert"}, number)
+    recorder_of(made_run).poll()
+    recorder_of(made_run).poll()
+    assert [title for _, title in made_run.told] == [f"number {number}" for number in range(30, 130)]
+    writer.close()
+
+
+def test_credentials_in_an_alert_are_masked_wherever_it_goes(made_run, recorder_of, hook, monkeypatch):
+    monkeypatch.setenv("MY_API_KEY", "planted-zz9-secret")
+    monkeypatch.setenv("BURNISH_WEBHOOK_URL", hook.url)
+    made_run.tracking(alerts={"on": ["alert"], "to": ["webhook"]})
+    writer = writer_of(made_run)
+    writer.record(Kind.ALERT, "planted-zz9-secret", {"text": "key=planted-zz9-secret", "level": "info"}, 3)
+    recorder = recorder_of(made_run)
+    recorder.poll()
+    recorder.finish("stopped", Exit(0))
+    assert hook.titles == ["***"]
+    assert "planted-zz9" not in json.dumps(made_run.record)
+    assert "planted-zz9" not in str([frame.payload for frame in alert_frames(made_run.paths)])
+    writer.close()
+
+
+def test_the_more_a_record_takes_to_write_the_less_often_it_is_written(made_run, recorder_of):
+    recorder = recorder_of(made_run)
+    writer = writer_of(made_run)
+    names = tuple(f"layer/{n}/grad norm ü" for n in range(10_000))
+    writer.row(names, tuple(map(float, range(10_000))), 1, 0.0)
+    began = time.monotonic()
+    recorder.poll()
+    took_s = time.monotonic() - began
+    assert len(made_run.record["summary"]) == 10_000
+    written = made_run.paths.state.stat().st_mtime_ns
+    assert 1.0 <= recorder._write_after - began <= 1.0 + took_s / 0.03
+    writer.row(names, tuple(map(float, range(10_000))), 2, 0.0)
+    assert recorder.poll().step == 2
+    assert made_run.paths.state.stat().st_mtime_ns == written
+    writer.close()
+
+
+def test_reports_are_united_and_data_that_was_left_for_later_is_hashed(made_run, recorder_of, tmp_path):
+    data = tmp_path / "train.jsonl"
+    data.write_text("{}\n" * 1000)
+    pending = {**fingerprint(str(data)), "sha256": None, "pending": True}
+    writer = writer_of(made_run)
+    writer.record(Kind.LIFECYCLE, "card", {"imported": ["torch"], "data": {"train": pending}})
+    writer.record(Kind.LIFECYCLE, "card", {"imported": ["trl"], "data": {"eval": {"revision": "abc"}}})
+    recorder = recorder_of(made_run)
+    recorder.finish("finished", Exit(0, "finished"))
+    reported = json.loads(made_run.paths.card.read_text())["reported"]
+    assert reported["imported"] == ["torch", "trl"]
+    assert reported["data"]["eval"] == {"revision": "abc"}
+    assert reported["data"]["train"]["pending"] is False
+    assert reported["data"]["train"]["sha256"] == fingerprint(str(data))["sha256"]
+    writer.close()
