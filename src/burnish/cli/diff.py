@@ -92,9 +92,10 @@ def _config_lines(found: Comparison) -> tuple[str, list[str]]:
 
 
 def _change(change: Change, own: tuple[str, ...]) -> str:
-    given = change.b or change.a
-    # The layer that made the difference; where none did alone, where the newer value was written.
-    made = dict.fromkeys(change.made_by.values() or (given.origins if given else ()))
+    # Where the value was written that made the difference; where neither did alone, the newer one.
+    sides = {"a": change.a, "b": change.b}
+    makers = [given for side, given in sides.items() if side in change.made_by] or [change.b or change.a]
+    made = dict.fromkeys(origin for given in makers if given is not None for origin in given.origins)
     told = ", ".join(origin for origin in made if not origin.startswith(own))
     line = f"{change.path}: {_pair(_value(change.a), _value(change.b))}"
     return f"{line}  ({told})" if told else line
