@@ -12,7 +12,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -40,6 +40,7 @@ def check(found, size, bins):
 
 
 @given(ARRAYS, st.integers(1, 80))
+@example(np.array([sys.float_info.max, 0.0]), 3)
 def test_every_value_is_in_one_bin_or_nonfinite(values, bins):
     check(histogram(values, bins=bins), values.size, bins)
 

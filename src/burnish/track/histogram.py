@@ -155,7 +155,7 @@ def _of_array(values: object, bins: int, range: tuple[float, float] | None) -> d
         low, high = 0.0, 1.0
     start, stop = _limits(*(range or (low, high)), bins)
     counts = np.zeros(bins, dtype=np.int64)
-    shrink = 1.0 if math.isfinite(stop - start) else 0.25  # so that the width is a number
+    shrink = _shrink(start, stop)
     spread = _Moments(0, low, high, _scale(low, high))
     for piece in _pieces(array):
         if piece.size:
@@ -271,10 +271,15 @@ def _limits(low: float, high: float, bins: int) -> tuple[float, float]:
 
 def _edges(start: float, stop: float, bins: int) -> list[float]:
     """Return the borders of equal bins, to the last bit as `numpy.linspace` computes them."""
-    shrink = 1.0 if math.isfinite(stop - start) else 0.25
+    shrink = _shrink(start, stop)
     first, last = start * shrink, stop * shrink
     width = (last - first) / bins
     return [*((first + place * width) / shrink for place in range(bins)), stop]
+
+
+def _shrink(start: float, stop: float) -> float:
+    """Return a factor with which neither the width nor a rounded last edge overflows."""
+    return 1.0 if max(abs(start), abs(stop)) < _LARGEST / 4 else 0.25
 
 
 def _scale(low: float, high: float) -> float:
