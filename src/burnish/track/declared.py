@@ -16,7 +16,7 @@ _MOST_BYTES = 16 << 20
 _MOST_INCLUDES = 20
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][\w.-]*)\s*(\[[^\]]*\])?\s*((?:[<>=!~;@(].*?)?)\s*", re.ASCII | re.DOTALL)
 _EGG = re.compile(r"[#&]egg=([\w.-]+)", re.ASCII)
-# Lock files are machine-written: tomllib took 0.2 s for one of 1 MB, this 5 ms.
+# Lock files are machine-written: tomllib took 0.16 s for one of 1 MB, this 8 ms.
 _LOCKED = re.compile(r'^\[\[packages?\]\]\s*\nname = "([^"\n]{1,200})"\s*\nversion = "([^"\n]{1,100})"', re.MULTILINE)
 
 

@@ -16,7 +16,7 @@ _LONGEST_VERSION = 100
 def imported_modules() -> dict[str, object]:
     """Return the modules outside the standard library that this process has loaded, and torch's CUDA.
 
-    It costs some 0.2 ms with 3,000 modules loaded, and never raises. Of a namespace package (`google`) its parts
+    It costs some 0.3 ms with 3,500 modules loaded, and never raises. Of a namespace package (`google`) its parts
     are named (`google.protobuf`), since several distributions share the name.
 
     Returns:
