@@ -22,7 +22,6 @@ _log = logging.getLogger(__name__)
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-_PREFIX: Final = "phase/"
 _DEVICE: Final = "gpu"
 _MOST_WAITING: Final = 256
 _SUSPENDS: Final = 0x20 | 0x80 | 0x200  # CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR; `inspect` takes 5 ms to load
@@ -121,9 +120,9 @@ class Phases:
         return Phase(self, name)
 
     def drain(self) -> dict[str, float]:
-        """Return the seconds since the last drain as `phase/<name>`, and what the device has passed meanwhile.
+        """Return the seconds since the last drain by name, and under `<name>/gpu` what the device has passed.
 
-        `phase/<name>/gpu` is the time on the current stream between entry and exit. It belongs to phases
+        The latter is the time on the current stream between entry and exit. It belongs to phases
         of this drain or an earlier one: those that the device has not finished yet are left for the next.
         """
         if not self._seconds and not self._waiting and not self._device_seconds:
@@ -132,9 +131,8 @@ class Phases:
             self._collect()
             seconds, self._seconds = self._seconds, {}
             device, self._device_seconds = self._device_seconds, {}
-        found = {_PREFIX + name: value for name, value in seconds.items()}
-        found.update((f"{_PREFIX}{name}/{_DEVICE}", value) for name, value in device.items())
-        return found
+        seconds.update((f"{name}/{_DEVICE}", value) for name, value in device.items())
+        return seconds
 
     def _begin(self, open_: _Open) -> None:
         if (cuda := self._cuda()) is not None:
