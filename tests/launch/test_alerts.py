@@ -140,6 +140,12 @@ def test_what_the_script_says_has_its_words_and_a_known_level():
     assert found[1].level == "info"
 
 
+def test_a_long_text_is_told_in_part():
+    (found,) = taken(AlertWatch(ALL), said("t" * 300, text="x" * 5000))
+    assert (len(found.title), len(found.text)) == (201, 2001)
+    assert found.text.endswith("…")
+
+
 def test_the_same_words_of_another_rank_are_not_told_again_but_those_of_the_same_are():
     watch = AlertWatch(ALL)
     assert len(taken(watch, said("low", step=3, at=1.0))) == 1

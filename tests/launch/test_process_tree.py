@@ -90,7 +90,7 @@ def test_the_time_of_a_child_that_has_ended_stays_counted():
     parent.stdout.readline()
     usage = usage_of(parent.pid)
     parent.communicate()
-    assert usage.cpu_s >= 0.5
+    assert usage.cpu_s > 0.45  # the kernel counts in ticks of 10 ms
     assert usage.processes == 1
 
 

@@ -9,10 +9,12 @@ import time
 import pyarrow.parquet as pq
 import pytest
 
+from burnish.core.processes import ProcessIdentity
 from burnish.journal import Kind, Row
 from burnish.journal.reader import SYSTEM_RANK, JournalName, RunReader
 from burnish.journal.writer import JournalWriter
 from burnish.launch import RetryPolicy, Supervisor
+from burnish.launch.adopt import complete
 from burnish.launch.recorder import Recorder
 from burnish.launch.retry import Exit
 from burnish.track.fingerprint import fingerprint
@@ -20,7 +22,9 @@ from burnish.track.fingerprint import fingerprint
 SUPERVISE = """
 import sys
 from burnish.core.paths import RunPaths
+from burnish.core.processes import ProcessIdentity
 from burnish.launch import RetryPolicy, Supervisor
+from burnish.launch.adopt import complete
 from pathlib import Path
 Supervisor(RunPaths(Path(sys.argv[1])), sys.argv[2:], policy=RetryPolicy(2, 0.0), sinks={}).run()
 """
@@ -176,6 +180,32 @@ def test_a_training_that_falls_silent_is_told_while_it_lives(made_run, supervise
     supervised(LOOP + "\ntime.sleep(300)\n", "3", "0")
     eventually(lambda: made_run.told == [("stall", "training has stalled")], "the stall is told")
     assert made_run.record["state"] == "running"
+
+
+def test_a_stop_that_was_asked_for_is_told_as_such(made_run, supervised, eventually):
+    made_run.tracking(alerts={"on": ["crash", "finished"]})
+    supervisor = supervised(LOOP, "1000", "0.02")
+    eventually(lambda: made_run.record.get("step", -1) >= 0, "training has begun")
+    supervisor.send_signal(signal.SIGINT)
+    supervisor.communicate(timeout=60)
+    assert made_run.told == [("finished", "the run has stopped on request")]
+
+
+def test_a_run_that_was_killed_with_its_supervisor_is_told_by_who_completes_it(
+    made_run, supervised, eventually, monkeypatch, hook
+):
+    monkeypatch.setenv("BURNISH_WEBHOOK_URL", hook.url)
+    made_run.tracking(system_every_s=0.05, alerts={"on": ["nan", "crash"], "to": ["webhook"]})
+    supervisor = supervised(LOOP, "1000", "0.02")
+    eventually(lambda: hook.titles, "the first alert")
+    supervisor.kill()
+    supervisor.wait()
+    os.killpg(made_run.record["attempts"][0]["process"]["pid"], signal.SIGKILL)
+    process = ProcessIdentity.from_json(made_run.record["attempts"][0]["process"])
+    eventually(lambda: not process.is_alive, "training is dead")
+    assert complete(made_run.paths) == "lost"
+    assert hook.titles == ["loss is not finite", "attempt 1 crashed"]
+    assert made_run.record["summary"]["system/rss_bytes"]["count"] >= 1
 
 
 def test_a_keeper_that_takes_over_tells_nothing_twice_and_goes_on(made_run, supervised, eventually, tmp_path):

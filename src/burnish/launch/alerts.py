@@ -16,7 +16,7 @@ from burnish.launch.retry import Exit, State, describe
 from burnish.track.run import EXIT_RESUME_ME
 
 _LEVELS = ("info", "warning", "error")
-_LONGEST_NAME = 100
+_LONGEST_NAME, _LONGEST_TITLE, _LONGEST_TEXT = 100, 200, 2000
 _MOST_NONFINITE = 5  # a model that has diverged makes every metric NaN at once; a few say it all
 
 
@@ -67,7 +67,7 @@ class AlertWatch:
     _crashed: bool = False
 
     def remember(self, entry: Row | Record) -> None:
-        """Note an alert that stands in the journal of a process that watched this run, this one or an earlier."""
+        """Note an alert that stands in the journal of a process that watched this run earlier."""
         if not isinstance(entry, Row) and entry.kind == Kind.ALERT:
             reason, at = str(entry.payload.get("reason", "")), entry.payload.get("at")
             self._known |= {(reason, entry.key, at), (reason, entry.key, entry.step)}
@@ -144,7 +144,7 @@ class AlertWatch:
             if math.isfinite(value) or name in self._nonfinite or len(self._nonfinite) >= _MOST_NONFINITE:
                 continue
             self._nonfinite.add(name)
-            name = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
+            name = _cut(name, _LONGEST_NAME)
             where = f" on rank {source.rank}" if source.rank else ""
             text = f"{name} = {value} at step {row.step}{where}"
             found.append(Alert("nan", "warning", f"{name} is not finite", text, row.step, row.time))
@@ -167,8 +167,12 @@ def _said(entry: Record) -> Alert:
     return Alert(
         "alert",
         level if level in _LEVELS else "info",
-        entry.key,
-        str(entry.payload.get("text", "")),
+        _cut(entry.key, _LONGEST_TITLE),
+        _cut(str(entry.payload.get("text", "")), _LONGEST_TEXT),  # all of it stands in the journal
         entry.step,
         entry.time,
     )
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"

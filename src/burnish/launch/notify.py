@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import logging
+import os
 import queue
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from importlib import metadata
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from burnish.core.secrets import Masker
 from burnish.launch.alerts import Alert
-from burnish.launch.webhook import WEBHOOK_VARIABLE, Webhook
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 _log = logging.getLogger(__name__)
 GROUP: Final = "burnish.alerts"
 """The entry point group by which others add channels."""
 CONSOLE: Final = "console"
 WEBHOOK: Final = "webhook"
+WEBHOOK_VARIABLE: Final = "BURNISH_WEBHOOK_URL"
+"""Where the webhook's address is: a credential, which stands in no file."""
 _MOST_WAITING = 100
 _JOIN_S = 0.1
 
@@ -124,7 +127,7 @@ class Notifier:
     ) -> None:
         self._run = run
         self._on_alert = on_alert
-        self._host = socket.gethostname()
+        self._host = os.uname().nodename
         wanted = list(channels)
         self._has_console = CONSOLE in wanted
         self._couriers = [c for name in wanted if name != CONSOLE and (c := _courier(name, environ)) is not None]
@@ -153,7 +156,9 @@ def _courier(name: str, environ: Mapping[str, str]) -> _Courier | None:
         if not url:
             _log.warning("alerts: a webhook is wanted, but %s is not set", WEBHOOK_VARIABLE)
             return None
-        return _Courier(name, lambda: Webhook(url), masker)
+        return _Courier(name, lambda: _webhook(url), masker)
+    from importlib import metadata
+
     found = list(metadata.entry_points(group=GROUP, name=name))
     if not found:
         known = sorted({CONSOLE, WEBHOOK, *(point.name for point in metadata.entry_points(group=GROUP))})
@@ -166,6 +171,12 @@ def _courier(name: str, environ: Mapping[str, str]) -> _Courier | None:
     return _Courier(name, lambda: _load(found[0]), masker)
 
 
+def _webhook(url: str) -> Channel:
+    from burnish.launch.webhook import Webhook  # urllib and email, which few runs need
+
+    return Webhook(url)
+
+
 class _Callable:
     """A plugin that is a plain function."""
 
@@ -176,7 +187,7 @@ class _Callable:
         self._call(notice)
 
 
-def _load(point: metadata.EntryPoint) -> Channel:
+def _load(point: EntryPoint) -> Channel:
     loaded = point.load()
     made = loaded() if isinstance(loaded, type) else loaded
     if hasattr(made, "send"):

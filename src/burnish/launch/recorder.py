@@ -12,6 +12,8 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
 
 from burnish.core.files import write_json
 from burnish.core.paths import RunPaths
@@ -19,19 +21,20 @@ from burnish.core.processes import ProcessIdentity
 from burnish.core.secrets import Masker
 from burnish.core.shape import items, section, words
 from burnish.journal import JournalWriter, Kind, Record, Row
-from burnish.journal.reader import SYSTEM_RANK, JournalName, RunReader
+from burnish.journal.reader import SYSTEM_RANK, JournalName, RunReader, journal_files
 from burnish.journal.record import read_own_record
 from burnish.launch.alerts import Alert, AlertWatch
-from burnish.launch.closing import compact, complete_card
 from burnish.launch.durability import JournalSync
 from burnish.launch.labels import Labels
 from burnish.launch.live_summary import LiveSummary
 from burnish.launch.notify import Notice, Notifier
 from burnish.launch.progress import Progress
 from burnish.launch.retry import Exit, State, describe
-from burnish.launch.system_metrics import Sensors, SystemSampler
 from burnish.launch.tracking import Tracking
 from burnish.sinks import Shipper, SinkFactory
+
+if TYPE_CHECKING:
+    from burnish.launch.system_metrics import SystemSampler
 
 _log = logging.getLogger(__name__)
 _WRITE_EVERY_S = 1.0
@@ -65,6 +68,7 @@ class Recorder:
         self._clock = clock
         self._tracking = tracking = Tracking.of(self.record)
         self._reader = RunReader(paths.journals)
+        self._earlier = frozenset(path.name for path in journal_files(paths.journals))
         self._summary, self._machine = LiveSummary(), LiveSummary()
         self._labels = Labels()
         self._alerts = AlertWatch(tracking.alerts_on, tracking.stall_s)
@@ -77,9 +81,7 @@ class Recorder:
         # Of its own: what the watching process says of a run. No attempt: nothing in it is ever superseded.
         self._journal = JournalWriter(paths.journals, SYSTEM_RANK, lambda: {"pid": os.getpid(), "rank": SYSTEM_RANK})
         self._sync = JournalSync(paths.journals)
-        self._sampler = SystemSampler(
-            Sensors(paths.root), self._journal, every_s=tracking.system_every_s, step=lambda: self.progress.step
-        )
+        self._sampler: SystemSampler | None = None
         self._shippers = [Shipper(paths, name, make) for name, make in sinks.items()]
         for shipper in self._shippers:
             shipper.start()
@@ -102,7 +104,14 @@ class Recorder:
     def watch(self, process: ProcessIdentity) -> None:
         """Sample what a training process uses from now on, and make what it logs durable."""
         self._sync.start()
-        if self._tracking.system_every_s > 0:
+        every_s = self._tracking.system_every_s
+        if self._sampler is None and every_s > 0:
+            # Here and below: every command looks for orphans, only the one that watches a run needs all of this.
+            from burnish.launch.system_metrics import Sensors, SystemSampler
+
+            sensors = Sensors(self.paths.root)
+            self._sampler = SystemSampler(sensors, self._journal, every_s=every_s, step=lambda: self.progress.step)
+        if self._sampler is not None:
             self._sampler.watch(process.pid)
 
     def attempt_starts(self) -> int:
@@ -126,7 +135,8 @@ class Recorder:
 
     def attempt_ended(self, code: int | None) -> Exit:
         """Note how the attempt ended, from its exit code (None if unseen) and its own end frame."""
-        self._sampler.watch(None)
+        if self._sampler is not None:
+            self._sampler.watch(None)
         self.poll()
         process = ProcessIdentity.from_json(self.attempts[-1].get("process"))
         end = self.progress.end_of(process.pid if process else -1)
@@ -152,7 +162,10 @@ class Recorder:
             ended: How its last attempt ended.
             hurry: Asked while waiting for sinks, data and channels; True leaves the rest of it for later.
         """
-        self._sampler.close()
+        from burnish.launch.closing import compact, complete_card
+
+        if self._sampler is not None:
+            self._sampler.close()
         self.poll()
         reason = describe(ended)
         if state == "failed" and ended.code == 0:
@@ -179,7 +192,8 @@ class Recorder:
 
     def close(self) -> None:
         """Let go of the run as it stands; whoever holds its lock next goes on from there."""
-        self._sampler.close()
+        if self._sampler is not None:
+            self._sampler.close()
         self._journal.close()
         self._sync.finish()
         self._reader.close()
@@ -197,14 +211,15 @@ class Recorder:
         for reader, entries in self._reader.read():
             source = JournalName.parse(reader.path)
             if source.rank == SYSTEM_RANK:
-                self._of_watchers(entries)
+                self._of_watchers(entries, is_earlier=reader.path.name in self._earlier)
             else:
                 self._of_training(entries, source)
             self._has_news = True
 
-    def _of_watchers(self, entries: Iterable[Row | Record]) -> None:
+    def _of_watchers(self, entries: Iterable[Row | Record], *, is_earlier: bool) -> None:
         for entry in entries:
-            self._alerts.remember(entry)
+            if is_earlier:
+                self._alerts.remember(entry)
             self._machine.take(entry)
 
     def _of_training(self, entries: Iterable[Row | Record], source: JournalName) -> None:
@@ -229,7 +244,7 @@ class Recorder:
             self._has_news = True
             if alert.reason in self._tracking.alerts_on:
                 payload = {"text": shown.text, "level": shown.level, "reason": shown.reason, "at": alert.time}
-                self._try(lambda s=shown, p=payload: self._journal.record(Kind.ALERT, s.title, p, s.step))  # type: ignore[misc]
+                self._try(partial(self._journal.record, Kind.ALERT, shown.title, payload, shown.step))
                 self._notifier.send(shown)
                 self._write_after = 0.0
 

@@ -9,13 +9,11 @@ import urllib.request
 from collections.abc import Callable
 from email.message import Message
 from http.client import HTTPException
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO
 from urllib.parse import urlsplit
 
-if TYPE_CHECKING:
-    from burnish.launch.notify import Notice
+from burnish.launch.notify import WEBHOOK_VARIABLE, Notice
 
-WEBHOOK_VARIABLE: Final = "BURNISH_WEBHOOK_URL"
 _TIMEOUT_S = 10.0
 _PAUSES_S = (0.5, 2.0)  # between three tries
 _WORTH_A_TRY = frozenset({408, 425, 429})
