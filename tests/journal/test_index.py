@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +18,8 @@ from burnish.core.paths import RunPaths
 from burnish.journal.facts import FIELDS
 from burnish.journal.index import RunIndex, find_run
 from burnish.journal.record import read_record
+
+SUMMARY = {"count": 3, "first": 4.0, "last": 1.5, "min": 1.5, "max": 4.0, "last_step": 2}
 
 
 def make(runs, name, created=0.0, **more):
@@ -88,6 +91,20 @@ def test_corrupt_index_is_dropped_and_rebuilt(runs, index, tmp_path, content):
     assert names(index) == ["a"]
     assert names(index) == ["a"]
     assert file.read_bytes().startswith(b"SQLite format 3")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_bytes_flipped_in_the_index_stop_nobody(runs, index, tmp_path, seed):
+    for number in range(20):
+        make(runs, f"run{number}", float(number), tags=["a"], summary={"loss": SUMMARY})
+    index.records()
+    (file,) = (tmp_path / "cache").glob("*.sqlite")
+    content, random = bytearray(file.read_bytes()), Random(seed)
+    for _ in range(200):
+        content[random.randrange(100, len(content))] ^= 1 << random.randrange(8)
+    file.write_bytes(content)
+    index.records()
+    index.read(lambda view: [dict(view.known(view.runs())), view.field("tags")])
 
 
 def test_cache_that_cannot_be_written_only_costs_time(runs, tmp_path):

@@ -173,7 +173,7 @@ class _Evaluation:
             items = tuple(item.value for item in node.elts if isinstance(item, ast.Constant))
             return dict.fromkeys(self.runs, items)  # type: ignore[arg-type]  # checked when it was parsed
         if isinstance(node, ast.BoolOp):
-            return self.both(node)
+            return self.joined(node)
         if isinstance(node, ast.UnaryOp):
             operand = self.column(node.operand)
             if isinstance(node.op, ast.Not):
@@ -187,10 +187,10 @@ class _Evaluation:
         assert name is not None, "everything else was refused"
         return self.columns[name]
 
-    def both(self, node: ast.BoolOp) -> Column:
-        parts = [self.column(part) for part in node.values]
-        decide = all if isinstance(node.op, ast.And) else any
-        return {run: decide(part.get(run) is True for part in parts) for run in self.runs}
+    def joined(self, node: ast.BoolOp) -> Column:
+        met = [{run for run, value in self.column(part).items() if value is True} for part in node.values]
+        together = set.intersection(*met) if isinstance(node.op, ast.And) else set.union(*met)
+        return {run: run in together for run in self.runs}
 
     def compare(self, node: ast.Compare) -> Column:
         sides = [self.column(side) for side in (node.left, *node.comparators)]

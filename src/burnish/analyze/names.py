@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,9 +22,9 @@ class Field:
     def __str__(self) -> str:
         return self.name
 
-    def column(self, view: IndexView) -> Column:
-        """Return its value for every run."""
-        return view.field(self.name)
+    def column(self, view: IndexView, among: Sequence[int] | None = None) -> Column:
+        """Return its value for every run, at least for those that are named."""
+        return view.field(self.name, among)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +36,9 @@ class ConfigValue:
     def __str__(self) -> str:
         return CONFIG + self.path
 
-    def column(self, view: IndexView) -> Column:
+    def column(self, view: IndexView, among: Sequence[int] | None = None) -> Column:
         """Return its value for the runs that have it."""
-        return view.config(self.path)
+        return view.config(self.path, among)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,9 @@ class MetricValue:
     def __str__(self) -> str:
         return SUMMARY + self.metric + (f".{self.statistic}" if self.statistic != "last" else "")
 
-    def column(self, view: IndexView) -> Column:
+    def column(self, view: IndexView, among: Sequence[int] | None = None) -> Column:
         """Return it for the runs that know it."""
-        return view.metric(self.metric, self.statistic)
+        return view.metric(self.metric, self.statistic, among)
 
 
 Name = Field | ConfigValue | MetricValue

@@ -15,7 +15,7 @@ from burnish.core.errors import UsageError
 from burnish.core.paths import RunPaths, find_project
 from burnish.journal.facts import FIELDS, Value
 from burnish.journal.index import RunIndex
-from burnish.journal.index_view import CONFIG, SUMMARY, Column, IndexView
+from burnish.journal.index_view import CONFIG, FEW, SUMMARY, Column, IndexView
 from burnish.journal.record import RunRecord
 
 _SPELLED = re.compile(r"[\w./@:-]+")  # a name as tables spell it, which as an expression may be a division
@@ -52,15 +52,22 @@ class Runs(Table):
 
     Args:
         columns: Values by the name of the column.
-        folders: The folder of each run.
+        folder: The runs folder.
+        names: The name of each run.
     """
 
     kind = "run"
 
-    def __init__(self, columns: Mapping[str, Sequence[Cell]], folders: Sequence[Path]) -> None:
+    def __init__(self, columns: Mapping[str, Sequence[Cell]], folder: Path, names: Sequence[str]) -> None:
         super().__init__(columns)
-        self._length = len(folders)
-        self.folders = tuple(folders)
+        self._length = len(names)
+        self._folder = folder
+        self._names = names
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folder of each run."""
+        return [self._folder / name for name in self._names]
 
     def history(self, metrics: Iterable[str] | None = None, *, axis: str = "step", rank: int = 0) -> Table:
         """Return the points of all these runs in one table, with the run's name in front. See `history`.
@@ -147,12 +154,12 @@ class _Answer:
 
     view: IndexView
     folder: Path
-    known: dict[Name, Column] = field(default_factory=dict)
+    whole: dict[Name, Column] = field(default_factory=dict)
 
     def to(self, query: Query, condition: Expression | None, *, with_records: bool) -> Found:
         chosen = self.view.runs(states=query.states, group=query.group)
         if query.tags:
-            tags = self.values(Field("tags"))
+            tags = self.values(Field("tags"), chosen)
             chosen = [run for run in chosen if set(query.tags) <= set(_texts(tags[run]))]
         if condition is not None:
             met = self.column(condition, chosen)
@@ -162,27 +169,32 @@ class _Answer:
             chosen = _sorted(chosen, self.column(self.expression(query.sort), chosen), descending=query.descending)
         if query.limit is not None:
             chosen = chosen[: max(0, query.limit)]
+        names = self.values(Field("name"), chosen)
         columns = self.everything(chosen) if query.columns is None else self.table(query.columns, chosen)
-        names = self.values(Field("name"))
-        folders = [self.folder / str(names[run]) for run in chosen]
         shown = {name: [column.get(run) for run in chosen] for name, column in columns.items()}
-        return Found(Runs(shown, folders), self.view.records(chosen) if with_records else [], matched)
+        found = Runs(shown, self.folder, [str(names[run]) for run in chosen])
+        return Found(found, self.view.records(chosen) if with_records else [], matched)
 
     def column(self, expression: Expression, runs: Sequence[int]) -> Column:
-        for name in expression.names:
-            if not self.values(name):
+        columns = {name: self.values(name, runs) for name in expression.names}
+        for name, values in columns.items():
+            if not values and not name.column(self.view):
                 refuse_unknown(name, self.view)
-        return expression.column(runs, self.known)
+        return expression.column(runs, columns)
 
-    def values(self, name: Name) -> Column:
-        if name not in self.known:
-            self.known[name] = name.column(self.view)
-        return self.known[name]
+    def values(self, name: Name, runs: Sequence[int]) -> Column:
+        """Return what a name stands for, of these runs at least; a whole column is read once."""
+        if name in self.whole:
+            return self.whole[name]
+        column = name.column(self.view, runs)
+        if len(runs) > FEW:
+            self.whole[name] = column
+        return column
 
     def expression(self, text: str) -> Expression:
         """Read an expression, or a name as tables spell it."""
         name = name_of_text(text)
-        if name is not None and self.values(name):
+        if name is not None and (name in self.whole or name.column(self.view)):
             return parse(_spelled(name))
         try:
             return parse(text)
@@ -206,7 +218,7 @@ class _Answer:
         return found
 
     def everything(self, runs: Sequence[int]) -> dict[str, Column]:
-        return {name: self.values(Field(name)) for name in FIELDS} | dict(self.view.known(runs))
+        return {name: self.values(Field(name), runs) for name in FIELDS} | dict(self.view.known(runs))
 
 
 def _spelled(name: Name) -> str:

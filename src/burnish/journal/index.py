@@ -91,7 +91,7 @@ class RunIndex:
                 return self._look(str(self._path), look)
             except OSError:
                 break
-            except sqlite3.Error as error:
+            except (sqlite3.Error, ValueError, KeyError) as error:  # the last two where what it holds is damaged
                 if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                     break  # others write for longer than we wait: nothing is wrong with it
                 self._drop()
@@ -164,13 +164,20 @@ def find_run(runs: Path, selector: str) -> RunPaths:
         return RunPaths(direct.resolve())
     if (runs / selector / "run.json").is_file():
         return RunPaths(runs / selector)
-    names = sorted(p.parent.name for p in runs.glob("*/run.json"))
-    matches = [name for name in names if run_id(name) == selector]
+    matches = sorted(name for name in _folder_names(runs) if run_id(name) == selector)
+    matches = [name for name in matches if (runs / name / "run.json").is_file()]
     if len(matches) == 1:
         return RunPaths(runs / matches[0])
     if matches:
         raise RunError(f"{len(matches)} runs are called {selector!r}", hint=f"use one of {', '.join(matches)}")
     raise RunError(f"no run {selector!r} in {runs}", hint="list the runs: burnish ls")
+
+
+def _folder_names(runs: Path) -> list[str]:
+    try:
+        return [name for name in os.listdir(runs) if not name.startswith(".")]  # noqa: PTH208  names are all we want
+    except OSError:
+        return []
 
 
 _RACY = "racy "

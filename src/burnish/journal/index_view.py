@@ -13,6 +13,9 @@ from burnish.journal.record import RunRecord
 CONFIG = "config."
 SUMMARY = "summary."
 
+FEW = 1_000
+"""Of more runs than these, reading a whole column takes less than looking each of them up."""
+
 Column = dict[int, Value]
 """Values by the number of the run; a run that has none is not in it."""
 
@@ -46,25 +49,29 @@ class IndexView:
 
     def records(self, runs: Sequence[int]) -> list[RunRecord]:
         """Return the records of runs, in the order asked for."""
-        found = self.db.execute(f"SELECT run, record FROM records WHERE run {_AMONG}", (json.dumps(runs),))
-        records = dict(found)
+        records = dict(self.db.execute(f"SELECT run, record FROM records WHERE run {_AMONG}", (json.dumps(runs),)))
         return [json.loads(records[run]) for run in runs]
 
-    def field(self, name: str) -> Column:
-        """Return one of `FIELDS` of every run; None where it is not known."""
-        assert name in FIELDS
-        return _column(self.db.execute(f'SELECT run, "{name}" FROM runs'))
+    def field(self, name: str, among: Sequence[int] | None = None) -> Column:
+        """Return one of `FIELDS` of every run; None where it is not known.
 
-    def config(self, path: str) -> Column:
+        Args:
+            name: The field.
+            among: Runs for which it is enough to know.
+        """
+        assert name in FIELDS
+        return self._column(f'SELECT run, "{name}" FROM runs WHERE true', (), among)
+
+    def config(self, path: str, among: Sequence[int] | None = None) -> Column:
         """Return a config value by its dotted path, lists by index (`data.sources.0.weight`)."""
         found = "SELECT run, value FROM facts WHERE key = (SELECT key FROM keys WHERE name = ?)"
-        return _column(self.db.execute(found, (CONFIG + path,)))
+        return self._column(found, (CONFIG + path,), among)
 
-    def metric(self, name: str, statistic: str = "last") -> Column:
+    def metric(self, name: str, statistic: str = "last", among: Sequence[int] | None = None) -> Column:
         """Return one of `STATISTICS` of a metric; a run that does not know it is not in it."""
         assert statistic in STATISTICS
         found = f'SELECT run, "{statistic}" FROM metrics WHERE key = (SELECT key FROM keys WHERE name = ?)'
-        return _column(self.db.execute(f'{found} AND "{statistic}" IS NOT NULL', (SUMMARY + name,)))
+        return self._column(f'{found} AND "{statistic}" IS NOT NULL', (SUMMARY + name,), among)
 
     def names(self, prefix: str) -> list[str]:
         """Return the names that any run has, of config values (`CONFIG`) or of metrics (`SUMMARY`), sorted.
@@ -85,12 +92,9 @@ class IndexView:
 
     def known(self, runs: Sequence[int]) -> Iterator[tuple[str, Column]]:
         """Yield every config value and the last value of every metric that any of these runs has, with its name."""
-        chosen = json.dumps(runs)
-        for prefix, table, value in ((CONFIG, "facts", "value"), (SUMMARY, "metrics", "last")):
+        for prefix, read in ((CONFIG, self.config), (SUMMARY, self.metric)):
             for name in self.names(prefix):
-                found = f'SELECT run, "{value}" FROM {table} WHERE key = (SELECT key FROM keys WHERE name = ?)'
-                column = _column(self.db.execute(f"{found} AND run {_AMONG}", (name, chosen)))
-                if column:
+                if column := read(name.removeprefix(prefix), among=runs):
                     yield name, column
 
     def artifact_runs(self, sha256: str) -> list[tuple[str, str, str]]:
@@ -102,9 +106,10 @@ class IndexView:
         )
         return [(str(run), role, artifact) for run, role, artifact in found]
 
+    def _column(self, found: str, given: tuple[str, ...], among: Sequence[int] | None) -> Column:
+        if among is not None and len(among) <= FEW:
+            found, given = f"{found} AND run {_AMONG}", (*given, json.dumps(among))
+        return {run: load(value) if type(value) is bytes else value for run, value in self.db.execute(found, given)}
+
 
 _AMONG = "IN (SELECT value FROM json_each(?))"  # a list as one parameter: SQLite allows 32,766 of them
-
-
-def _column(found: sqlite3.Cursor) -> Column:
-    return {run: load(value) if type(value) is bytes else value for run, value in found}
