@@ -109,7 +109,8 @@ class Experiment(ABC, Generic[Batch]):
         for self.stage, hook in hooks:
             hook()
             if self.stage == "build_model":
-                self.track.report({"seed": self.config.seed, "versions": _loaded_versions()})
+                self.track.report({"seed": self.config.seed})
+                self.track.report_imports()
 
     def _lacks(self, hook: str) -> ComponentError:
         return ComponentError(f"{type(self).__name__} has no method {hook!r}, and no 'train' of its own")
@@ -122,9 +123,3 @@ def seed_everything(seed: int) -> None:
         numpy.random.seed(seed)
     if (torch := sys.modules.get("torch")) is not None:
         torch.manual_seed(seed)
-
-
-def _loaded_versions() -> dict[str, str]:
-    """Return the versions of the training libraries that this process has loaded."""
-    loaded = {name: sys.modules.get(name) for name in ("numpy", "torch", "transformers", "trl", "jax")}
-    return {name: str(getattr(module, "__version__", "?")) for name, module in loaded.items() if module is not None}

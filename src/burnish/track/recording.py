@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from burnish.core.paths import RunPaths
+from burnish.core.secrets import Masker
 from burnish.journal.entry import Kind
 from burnish.journal.writer import JournalWriter
 from burnish.track.tiers import Tiers
@@ -198,8 +199,11 @@ class Recording:
             from burnish.track.blobs import store_blob
             from burnish.track.graph import model_graph
 
-            blob = store_blob(self.paths.root, json.dumps(model_graph(model, example)).encode(), "json")
-            return {"type": "graph", "file": blob.file, "sha256": blob.sha256, "bytes": blob.bytes, "caption": ""}
+            graph = model_graph(model, example)
+            graph["note"] = Masker.from_environment(os.environ).text(str(graph["note"]))  # an exception's text
+            caption = f"{graph['parameters']:,} parameters, {graph['trainable']:,} trainable"
+            blob = store_blob(self.paths.root, json.dumps(graph).encode(), "json")
+            return {"type": "graph", "file": blob.file, "sha256": blob.sha256, "bytes": blob.bytes, "caption": caption}
 
         self._add(Kind.MEDIA, key, make, None)
 

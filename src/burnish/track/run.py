@@ -127,11 +127,11 @@ class Run(Recording):
 
         Raises:
             TypeError: It is no torch module.
+            ValueError: `every` is below 1.
         """
         from burnish.track.watch import Watch
 
-        emit = self.log_histogram if histograms else None
-        watch = Watch(model, every, self._write_watched, histograms=emit)
+        watch = Watch(model, every, self._write_watched, histograms=self._add_histogram if histograms else None)
         self._watches.append(watch)
         self._has_extras = True
         return watch
@@ -254,6 +254,9 @@ class Run(Recording):
             if not keys:
                 return
         self._writer.row(keys, row, step, at)
+
+    def _add_histogram(self, key: str, payload: Mapping[str, object], step: int) -> None:
+        self._add(Kind.HISTOGRAM, key, lambda: dict(payload), step)
 
     def _write_watched(self, values: Mapping[str, float], step: int) -> None:
         self._write_row(tuple(values), tuple(values.values()), step, time())
