@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -343,6 +344,36 @@ def test_several_processes_may_refresh_while_runs_come_change_and_go(runs, index
     errors = [other.communicate()[1] for other in others]
     assert [other.returncode for other in others] == [0, 0, 0], errors
     assert index.records() == read_directly(runs)
+
+
+@pytest.mark.parametrize("lines", [1, 40, 150, 400])
+def test_refresh_that_is_killed_midway_leaves_an_index_that_is_completed(runs, index, tmp_path, lines):
+    """A tracer kills the process at some line of the writer: between the rows, or between a row and its commit."""
+    for number in range(30):
+        make(runs, f"run{number}", float(number), summary={"loss": SUMMARY}, turn=0)
+    index.records()
+    for number in range(30):
+        make(runs, f"run{number}", float(number), summary={"loss": SUMMARY}, turn=1)
+    command = [sys.executable, "-c", KILLED + REFRESH, str(runs), str(tmp_path / "cache"), str(lines)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert index.records() == read_directly(runs)
+    assert {record["turn"] for record in index.records()} == {1}
+
+
+KILLED = """
+import os, signal, sys
+left = int(sys.argv[3])
+def trace(frame, event, argument):
+    global left
+    if not frame.f_code.co_filename.endswith("index_writer.py"):
+        return None
+    left -= event == "line"
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return trace
+import burnish.journal.index
+sys.settrace(trace)
+"""
 
 
 def read_directly(runs):

@@ -50,7 +50,7 @@ def command(
     limit: int | None,
     as_json: bool,
 ) -> None:
-    r"""List the runs of this project, newest first.
+    """List the runs of this project, newest first.
 
     EXPR compares what is known of runs by < <= == != >= > in, and, or, not: state, experiment, step, tags, and other
     fields, config.training.learning_rate, summary['eval/loss'], which is the last value, or its .min, .max, .best.
@@ -59,7 +59,7 @@ def command(
     \b
     burnish ls --where "config.training.learning_rate < 1e-4 and 'eval' in tags"
     burnish ls --sort "summary['eval/loss']" --columns "id,config.data.*,summary.eval/loss"
-    """
+    """  # noqa: D301  \b is click's mark for lines to keep apart
     project = find_project()
     _console.adopt(project)
     is_cut = limit is None and not as_json and sys.stdout.isatty()
