@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -151,6 +152,24 @@ def test_alerts_are_told_on_the_console_and_to_the_webhook_once_and_kept(made_ru
     assert made_run.record["alerts"][0]["step"] == 5
     written = b"".join(path.read_bytes() for path in made_run.paths.root.rglob("*") if path.is_file())
     assert b"planted-webhook-secret" not in written
+
+
+def test_a_script_may_say_itself_how_it_is_watched(made_run, train):
+    asked = "run._record(Kind.LIFECYCLE, 'tracking', {'system_every_s': 0.05, 'alerts': {'on': ['nan']}})"
+    source = LOOP.replace("for step", f"from burnish.journal import Kind\n{asked}\nfor step")
+    shown = []
+    train(source, "12", "0.1", on_alert=shown.append)
+    assert [notice.alert.title for notice in shown] == ["loss is not finite"]
+    assert made_run.record["summary"]["system/rss_bytes"]["count"] >= 3
+    assert made_run.record["tracking"]["alerts"] == {"on": ["nan"]}
+
+
+def test_what_was_said_at_the_start_counts_more_than_the_script(made_run, train):
+    made_run.tracking(alerts={"on": ["finished"]})
+    asked = "run._record(Kind.LIFECYCLE, 'tracking', {'linger_s': 3, 'alerts': {'on': ['nan']}})"
+    train(LOOP.replace("for step", f"from burnish.journal import Kind\n{asked}\nfor step"), "12", "0")
+    assert made_run.told == [("finished", "the run has finished")]
+    assert made_run.record["tracking"] == {"linger_s": 3, "alerts": {"on": ["finished"]}}
 
 
 def test_alerts_are_off_unless_they_are_wanted(made_run, train):
@@ -343,3 +362,37 @@ def test_reports_are_united_and_data_that_was_left_for_later_is_hashed(made_run,
     assert reported["data"]["train"]["pending"] is False
     assert reported["data"]["train"]["sha256"] == fingerprint(str(data))["sha256"]
     writer.close()
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("seed", range(20))
+def test_watchers_that_are_killed_at_random_moments_leave_a_record_that_can_be_completed(
+    made_run, supervised, eventually, monkeypatch, hook, seed
+):
+    chance = random.Random(seed)
+    monkeypatch.setenv("BURNISH_WEBHOOK_URL", hook.url)
+    made_run.tracking(system_every_s=0.01, alerts={"on": ["nan", "crash"], "to": ["webhook"]})
+    made_run.paths.card.write_text("{}")
+    watcher = supervised(LOOP, "10000", "0.001")
+    eventually(lambda: "process" in (made_run.record["attempts"] or [{}])[0], "training has begun")
+    process = ProcessIdentity.from_json(made_run.record["attempts"][0]["process"])
+    for _ in range(4):
+        time.sleep(chance.uniform(0, 0.8))  # the moment is what is tested
+        watcher.kill()
+        watcher.wait()
+        watcher = subprocess.Popen([sys.executable, "-m", "burnish.launch.keeper", str(made_run.paths.root)])
+    os.killpg(process.pid, signal.SIGKILL)
+    watcher.kill()
+    watcher.wait()
+    eventually(lambda: not process.is_alive, "training is dead")
+    if made_run.record["state"] == "running":
+        assert complete(made_run.paths) == "lost"
+    record = made_run.record
+    rows = [entry for entry in entries_of(made_run.paths, rank=0) if isinstance(entry, Row)]
+    assert record["state"] == "lost"
+    assert record["step"] == rows[-1].step
+    assert record["summary"]["loss"]["count"] == len(rows)
+    assert record["summary"]["loss"]["nonfinite"] == (len(rows) > 5)
+    told = [("nan", "loss is not finite")] * (len(rows) > 5) + [("crash", "attempt 1 crashed")]
+    assert made_run.told == told
+    assert len({(frame.key, frame.step) for frame in alert_frames(made_run.paths)}) == len(told)

@@ -66,15 +66,13 @@ class Recorder:
         self.record["supervisor"] = ProcessIdentity.of(os.getpid()).to_json()
         self.progress = Progress()
         self._clock = clock
-        self._tracking = tracking = Tracking.of(self.record)
+        self._on_alert = on_alert
         self._reader = RunReader(paths.journals)
         self._earlier = frozenset(path.name for path in journal_files(paths.journals))
         self._summary, self._machine = LiveSummary(), LiveSummary()
         self._labels = Labels()
-        self._alerts = AlertWatch(tracking.alerts_on, tracking.stall_s)
-        self._notifier = Notifier(
-            paths.name, tracking.alerts_to if tracking.alerts_on else (), os.environ, on_alert=on_alert
-        )
+        self._alerts = AlertWatch()
+        self._set_up(Tracking.of(self.record))
         self._masker = Masker.from_environment(os.environ)
         self._has_news = False
         self._write_after = 0.0
@@ -82,6 +80,7 @@ class Recorder:
         self._journal = JournalWriter(paths.journals, SYSTEM_RANK, lambda: {"pid": os.getpid(), "rank": SYSTEM_RANK})
         self._sync = JournalSync(paths.journals)
         self._sampler: SystemSampler | None = None
+        self._watched: ProcessIdentity | None = None
         self._shippers = [Shipper(paths, name, make) for name, make in sinks.items()]
         for shipper in self._shippers:
             shipper.start()
@@ -104,6 +103,7 @@ class Recorder:
     def watch(self, process: ProcessIdentity) -> None:
         """Sample what a training process uses from now on, and make what it logs durable."""
         self._sync.start()
+        self._watched = process
         every_s = self._tracking.system_every_s
         if self._sampler is None and every_s > 0:
             # Here and below: every command looks for orphans, only the one that watches a run needs all of this.
@@ -135,6 +135,7 @@ class Recorder:
 
     def attempt_ended(self, code: int | None) -> Exit:
         """Note how the attempt ended, from its exit code (None if unseen) and its own end frame."""
+        self._watched = None
         if self._sampler is not None:
             self._sampler.watch(None)
         self.poll()
@@ -207,6 +208,26 @@ class Recorder:
         took_s = time.monotonic() - began
         self._write_after = began + max(_WRITE_EVERY_S, took_s / _WRITE_SHARE)
 
+    def _set_up(self, tracking: Tracking) -> None:
+        self._tracking = tracking
+        self._alerts.wanted, self._alerts.stall_s = tracking.alerts_on, tracking.stall_s
+        channels = tracking.alerts_to if tracking.alerts_on else ()
+        self._notifier = Notifier(self.paths.name, channels, os.environ, on_alert=self._on_alert)
+
+    def _asked(self, section_of_script: Mapping[str, object]) -> None:
+        """Watch as the script asks that was started by `burnish run`; what was said there counts more."""
+        said = section(self.record, "tracking")
+        self.record["tracking"] = {**section_of_script, **{key: value for key, value in said.items() if value}}
+        tracking, before = Tracking.of(self.record), self._tracking
+        if tracking == before:
+            return  # a process that takes over reads it again
+        self._set_up(tracking)
+        if tracking.system_every_s != before.system_every_s and self._sampler is not None:
+            self._sampler.close()
+            self._sampler = None
+        if self._watched is not None:
+            self.watch(self._watched)
+
     def _read(self) -> None:
         for reader, entries in self._reader.read():
             source = JournalName.parse(reader.path)
@@ -231,6 +252,8 @@ class Recorder:
             if leads:
                 self.progress.take(entry, source.pid)
                 self._summary.take(entry)
+                if not isinstance(entry, Row) and entry.kind == Kind.LIFECYCLE and entry.key == "tracking":
+                    self._asked(entry.payload)
         self._tell(found)
 
     def _tell(self, alerts: Iterable[Alert]) -> None:
