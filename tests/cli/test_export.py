@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -10,6 +11,8 @@ import sys
 
 import pyarrow.parquet as pq
 import pytest
+
+from burnish.journal import JournalWriter
 
 COLUMNS = ["run", "key", "step", "time", "value", "rank"]
 SCRIPT = """
@@ -191,6 +194,40 @@ def test_json_tells_what_was_written(trained, ids, tmp_path):
     file = tmp_path / "x.ndjson"
     told = trained.json("export", ids[0], "-o", str(file))
     assert told == {"path": str(file), "format": "json", "rows": WRITTEN, "runs": [trained.records()[0]["name"]]}
+
+
+def test_long_series_are_written_in_pieces_and_whole(burnish, recorded):
+    folder = recorded("20261121_toy_aaaa") / "journal"
+    folder.mkdir()
+    writer = JournalWriter(folder, 0, lambda: {"attempt": 1})
+    count = (1 << 17) + 10
+    for step in range(count):
+        writer.row(("loss", "lr"), (step / 2, 0.5), step, 1.8e9)
+    writer.close()
+    rows = rows_of(burnish("export", "aaaa").stdout)
+    assert [int(row["step"]) for row in rows] == [*range(count)] * 2
+    assert [float(row["value"]) for row in rows[:count]] == [step / 2 for step in range(count)]
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_long_work_shows_a_bar_on_a_terminal_only(is_terminal):
+    code = (
+        "from burnish.cli import _console\n"
+        "_console._BAR_AFTER_S = 0\n"
+        "with _console.Bar('export', 2) as bar:\n"
+        "    bar.advance(1)\n"
+    )
+    ours, theirs = os.openpty() if is_terminal else os.pipe()
+    done = subprocess.run([sys.executable, "-c", code], stderr=theirs, check=True)
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # a terminal whose other side is closed has no end of file
+        while piece := os.read(ours, 4096):
+            shown += piece
+    os.close(ours)
+    assert done.returncode == 0
+    assert (b"export" in shown and b"50%" in shown) == is_terminal
+    assert is_terminal or shown == b""
 
 
 def test_a_named_pipe_is_written_to_as_it_is(trained, ids, tmp_path):

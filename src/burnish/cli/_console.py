@@ -208,7 +208,7 @@ class Bar:
     def __init__(self, what: str, total: int) -> None:
         self._what = what
         self._total = total
-        self._done = 0
+        self._done = 0.0
         self._began_at = time.monotonic()
         self._shown: RichProgress | None = None
 
@@ -219,7 +219,7 @@ class Bar:
         if self._shown is not None:
             self._shown.stop()
 
-    def advance(self, pieces: int) -> None:
+    def advance(self, pieces: float) -> None:
         """Say that so many pieces more are done."""
         self._done += pieces
         if self._shown is None:

@@ -128,16 +128,24 @@ def _points(runs: Sequence[RunPaths], globs: Sequence[str], bar: _console.Bar) -
     for paths in runs:
         scalars = _scalars(paths)
         seen |= dict.fromkeys(scalars.names)
-        for name, rank in scalars.metrics:
-            if not globs or any(fnmatchcase(name, glob) for glob in globs):
-                waiting.append((paths.name, name, rank, scalars.series(name, rank).by_step()))
-                rows += len(waiting[-1][3])
+        chosen = [found for found in scalars.metrics if not globs or any(fnmatchcase(found[0], glob) for glob in globs)]
+        for name, rank in chosen:
+            for part in _parts(scalars.series(name, rank).by_step()):
+                waiting.append((paths.name, name, rank, part))
+                rows += len(part)
                 if rows >= _ROWS_A_BATCH:
                     yield _batch(waiting)
                     waiting, rows = [], 0
-        bar.advance(1)
+            bar.advance(1 / len(chosen))
     _check_globs(globs, list(seen))
     yield _batch(waiting)
+
+
+def _parts(series: Series) -> Iterator[Series]:
+    """Yield a series in pieces, so that a long one is not in memory as text all at once."""
+    for start in range(0, len(series), _ROWS_A_BATCH):
+        chosen = slice(start, start + _ROWS_A_BATCH)
+        yield type(series)(series.step[chosen], series.time[chosen], series.value[chosen])
 
 
 def _batch(parts: Sequence[tuple[str, str, int, Series]]) -> Batch:
