@@ -33,6 +33,7 @@ from burnish.launch.prepare import PreparedRun, RunPlan, prepare_run
 from burnish.launch.recorder import Progress
 from burnish.launch.retry import LIVE_STATES, Exit, State
 from burnish.sinks import default_sinks
+from burnish.track.artifacts import find_verified, split_reference
 
 CHILD = ("-m", "burnish.experiment.child")
 
@@ -204,14 +205,21 @@ def secret_variables(prepared: PreparedRun) -> dict[str, str]:
 
 
 def follow_reference(text: str, project: Project) -> RunReference:
-    """Resolve `k7f2@best`, `k7f2@last`, `k7f2@110` or `sft@best` to a verified checkpoint.
+    """Resolve `k7f2@best`, `k7f2@last`, `k7f2@110` or `sft@best` to a verified checkpoint, `k7f2/name` to an artifact.
 
     A word that is no run's id is taken as an experiment's name: of its finished runs the newest is meant.
 
     Raises:
-        RunError: There is no such run.
+        RunError: There is no such run or artifact, or the artifact has changed.
         CheckpointError: It has no such checkpoint, or a damaged one.
     """
+    split = split_reference(project.runs, text)
+    first, slash, rest = text.partition("/")
+    if split is None and slash and first and rest and "@" not in text:
+        split = _select(first, project), rest
+    if split is not None:
+        artifact, path = find_verified(*split)
+        return RunReference(str(path), split[0].name, manifest_sha256=artifact.sha256)
     selector, _, which = text.partition("@")
     paths = _select(selector, project)
     checkpoints = section(_config_values(paths), "checkpoints")
