@@ -396,3 +396,19 @@ def test_watchers_that_are_killed_at_random_moments_leave_a_record_that_can_be_c
     told = [("nan", "loss is not finite")] * (len(rows) > 5) + [("crash", "attempt 1 crashed")]
     assert made_run.told == told
     assert len({(frame.key, frame.step) for frame in alert_frames(made_run.paths)}) == len(told)
+
+
+def test_the_keeper_of_a_plain_script_samples_it_and_tells_alerts(burnish, eventually, hook):
+    asked = "{'system_every_s': 0.1, 'alerts': {'on': ['nan', 'finished'], 'to': ['webhook']}}"
+    source = LOOP.replace("start_run()", f"start_run('plain', tracking={asked})")
+    burnish.write("plain.py", source + "\ntime.sleep(1.5)\n")
+    burnish.environ["BURNISH_WEBHOOK_URL"] = hook.url
+    command = [sys.executable, "plain.py", "8", "0.01"]
+    done = subprocess.run(command, cwd=burnish.root, env=burnish.environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    eventually(lambda: burnish.records()[0]["state"] == "finished", "the keeper completes the record")
+    (record,) = burnish.records()
+    assert hook.titles == ["loss is not finite", "the run has finished"]
+    assert record["summary"]["loss"]["count"] == 8
+    assert record["summary"]["system/rss_bytes"]["max"] > 5 << 20
+    assert record["summary"]["system/processes"]["max"] == 1
