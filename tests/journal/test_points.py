@@ -6,7 +6,7 @@ import pytest
 
 from burnish.core.paths import RunPaths
 from burnish.journal import JournalWriter
-from burnish.journal.compact import ROWS_A_GROUP, write_parquet
+from burnish.journal.parquet import ROWS_A_GROUP, write_parquet
 from burnish.journal.points import read_series
 from burnish.journal.reader import SYSTEM_RANK, journal_files
 from burnish.journal.series import load_scalars

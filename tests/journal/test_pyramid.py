@@ -57,7 +57,7 @@ def test_window_covers_its_steps_and_at_most_a_group_beyond_each_edge(values, wi
         inside = finite(values[start : end + 1])
         assert (low, high) == (min(inside), max(inside)) if inside else math.isnan(low)
     pixel = max(1, (last - first + 1) / width)
-    assert len(reach) <= (last - first + 1) + 2 * FACTOR * pixel
+    assert len(reach) <= (last - first + 1) + 2 * FACTOR / 4 * pixel
 
 
 def test_narrow_window_shows_the_points_themselves():

@@ -12,7 +12,7 @@ import pytest
 
 from burnish.core.paths import RunPaths
 from burnish.journal import JournalWriter, Kind
-from burnish.journal.compact import write_parquet
+from burnish.journal.parquet import write_parquet
 from burnish.journal.series import load_scalars
 from burnish.sinks import Shipper, sink_factories
 from burnish.sinks.tensorboard import FOLDER

@@ -91,7 +91,7 @@ def _cells(column: Column, shown: Callable[[object], object]) -> Iterable[object
 
 
 def _write_parquet(batches: Iterable[Batch], file: BinaryIO) -> None:
-    from burnish.journal.compact import write_columns  # pyarrow takes half a second to load
+    from burnish.journal.parquet import write_columns  # pyarrow takes half a second to load
 
     write_columns(({name: _typed(column) for name, column in batch.items()} for batch in batches), file)
 

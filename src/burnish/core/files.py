@@ -70,7 +70,7 @@ def read_json(path: Path) -> dict[str, object]:
     """Read a JSON object; an absent or unreadable file is an empty one."""
     try:
         value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 

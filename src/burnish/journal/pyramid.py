@@ -17,6 +17,7 @@ import numpy.typing as npt
 from burnish.journal.columns import Floats, Integers
 
 FACTOR = 16
+_FINER = 4  # groups of a level for each that is shown
 PointReader = Callable[[int, int], tuple[Integers, Floats]]
 """Returns steps and values of the points from one place to before another."""
 
@@ -121,8 +122,8 @@ class Pyramid:
         """
         for nodes in reversed(self.levels):
             start, end = _between(nodes, first, last)
-            if end - start >= width:
-                # The groups at both edges may reach beyond the window: less than a pixel's worth of points.
+            if end - start >= _FINER * width:
+                # The groups at both edges may reach beyond the window: by a fraction of a pixel.
                 return _fitted(nodes[start:end], width)
         start, end = _between(self.levels[0], first, last) if self.levels else (0, -(-self.size // FACTOR))
         step, value = points(start * FACTOR, min(end * FACTOR, self.size))

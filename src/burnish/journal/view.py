@@ -77,7 +77,7 @@ class FileView:
         self, name: str, first: int | None = None, last: int | None = None, *, width: int = 1200, rank: int = 0
     ) -> Nodes:
         """Return a window. See `MetricsView.window`."""
-        from burnish.journal.compact import read_points  # pyarrow, which no level of a pyramid needs
+        from burnish.journal.parquet import read_points  # pyarrow, which no level of a pyramid needs
 
         found = self._file.find(name, rank)
         if found is None:

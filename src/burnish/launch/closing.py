@@ -22,7 +22,7 @@ def compact(paths: RunPaths, definitions: Mapping[str, Mapping[str, object]]) ->
         OSError: The file cannot be written; the journals can be compacted later.
     """
     # numpy and pyarrow cost more to import than a short command takes, and only the end needs them
-    from burnish.journal.compact import write_parquet
+    from burnish.journal.parquet import write_parquet
     from burnish.journal.series import load_scalars
 
     scalars = load_scalars(paths.journals)

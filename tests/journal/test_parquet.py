@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from burnish.journal import JournalWriter
-from burnish.journal.compact import read_points, write_parquet
+from burnish.journal.parquet import read_points, write_parquet
 from burnish.journal.series import load_scalars
 
 points_lists = st.lists(
@@ -77,7 +77,7 @@ def test_many_keys_are_kept_apart(tmp_path):
 
 
 def test_each_metric_begins_at_the_row_that_is_told_and_its_points_are_read_from_there(tmp_path, monkeypatch):
-    monkeypatch.setattr("burnish.journal.compact.ROWS_A_GROUP", 64)
+    monkeypatch.setattr("burnish.journal.parquet.ROWS_A_GROUP", 64)
     points = [(f"key/{i % 7}", i, i % 2, i / 8) for i in range(2000)]
     begins = {}
     write_parquet(
@@ -111,7 +111,7 @@ WITHOUT_PANDAS = """
 import sys
 from pathlib import Path
 from burnish.journal import JournalWriter
-from burnish.journal.compact import write_parquet
+from burnish.journal.parquet import write_parquet
 from burnish.journal.series import load_scalars
 
 folder = Path(sys.argv[1])
