@@ -297,6 +297,51 @@ def test_a_watch_keeps_no_model_alive_and_leaves_no_hook_behind(model, seen):
     assert len(optimizers._global_optimizer_post_hooks) == before
 
 
+@pytest.mark.train
+def test_totals_are_those_that_the_trainer_reports_and_its_weights_the_same_to_the_bit(tmp_path):
+    from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
+
+    config = LlamaConfig(
+        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, vocab_size=64
+    )
+    rows = [{"input_ids": torch.arange(8) + n % 8, "labels": torch.arange(8) + n % 8} for n in range(64)]
+
+    def weights(seen, reported, *, is_watched):
+        torch.manual_seed(0)
+        model = LlamaForCausalLM(config)
+        watch = Watch(model, 4, keep(seen)) if is_watched else None
+
+        class Log(TrainerCallback):
+            def on_log(self, args, state, control, logs=None, **kwargs):
+                if "grad_norm" in logs:
+                    reported[state.global_step] = float(logs["grad_norm"])
+                if watch is not None:
+                    watch.logged(state.global_step)
+
+        arguments = TrainingArguments(
+            str(tmp_path),
+            max_steps=12,
+            per_device_train_batch_size=2,
+            gradient_accumulation_steps=2,
+            logging_steps=1,
+            max_grad_norm=0.1,
+            report_to=[],
+            save_strategy="no",
+            use_cpu=True,
+            disable_tqdm=True,
+        )
+        Trainer(model, arguments, train_dataset=rows, callbacks=[Log()]).train()
+        return model
+
+    seen, reported = {}, {}
+    model = weights(seen, reported, is_watched=True)
+    other = weights({}, {}, is_watched=False)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
+    assert sorted(seen) == [1, 4, 8, 12]
+    totals = {step: values["grad_norm/total"] for step, values in seen.items()}
+    assert totals == pytest.approx({step: reported[step] for step in seen}, rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("model", "every", "error", "message"),
     [

@@ -125,7 +125,7 @@ def store_artifact(
 
 
 def open_artifact(root: Path, artifact: Artifact) -> Path:
-    """Return the path of an artifact that a run holds or refers to, mending links that a copy lost; nothing is verified.
+    """Return an artifact's path, mending links that a copy of the run lost; nothing is verified.
 
     Raises:
         RunError: Its content is not there.
