@@ -75,13 +75,9 @@ def test_logs_of_the_journal_are_one_json_object_a_frame(ran):
         frame["values"]["train/loss"] for frame in frames if frame["kind"] == "row" and "train/loss" in frame["values"]
     ]
     assert losses == [1.0, 1 / 2, 1 / 3, 1 / 4]
-    assert [frame["key"] for frame in frames if frame["kind"] == "lifecycle"] == [
-        "open",
-        "card",
-        "card",
-        "total",
-        "end",
-    ]
+    told = [f["key"] for f in frames if f["kind"] == "lifecycle" and f["journal"].startswith("0-")]
+    assert (told[0], told[-1]) == ("open", "end")
+    assert {"card", "total"} <= set(told)
 
 
 def test_config_show_names_winner_and_losers(burnish):

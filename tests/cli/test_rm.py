@@ -39,6 +39,7 @@ def test_rm_is_a_dry_run_that_tells_name_state_and_bytes(burnish, recorded):
                 "state": "finished",
                 "size_bytes": size,
                 "checkpoints": None,
+                "checkpoints_kept": None,
                 "refused": "",
                 "removed": False,
             }
@@ -175,7 +176,11 @@ def test_a_link_to_anything_but_the_runs_own_checkpoints_is_not_followed(burnish
         (tmp_path / "big" / A).symlink_to(real)
     goal = {"other": real, "relative": os.path.relpath(real, folder), "linked": tmp_path / "big" / A, "copied": real}
     (folder / "checkpoints").symlink_to(goal[target])
-    assert burnish.json("rm", "aaaa", "--yes")["runs"][0]["removed"] is True
+    told = f"the checkpoints of aaaa in {goal[target]} stay: they may not be its own\n"
+    assert burnish("rm", "aaaa").stderr.startswith(told)
+    shown = burnish.json("rm", "aaaa", "--yes")["runs"][0]
+    assert (shown["removed"], shown["checkpoints"]) == (True, None)
+    assert shown["checkpoints_kept"] == str(goal[target])
     assert not folder.exists()
     assert len(list(real.iterdir())) == 3
 

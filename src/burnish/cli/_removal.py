@@ -32,6 +32,7 @@ class Candidate:
     Attributes:
         size_bytes: What its files take, and those of its checkpoints where they lie elsewhere.
         checkpoints: The folder of its checkpoints outside of the run, which goes with it; None where there is none.
+        kept: Where its checkpoints lie if they lie outside and stay, because they may not be its own.
         refused: Why it must stay; empty where it may go.
     """
 
@@ -39,6 +40,7 @@ class Candidate:
     state: str
     size_bytes: int
     checkpoints: Path | None = None
+    kept: Path | None = None
     refused: str = ""
 
     def to_json(self) -> dict[str, object]:
@@ -49,6 +51,7 @@ class Candidate:
             "state": self.state,
             "size_bytes": self.size_bytes,
             "checkpoints": str(self.checkpoints) if self.checkpoints else None,
+            "checkpoints_kept": str(self.kept) if self.kept else None,
             "refused": self.refused,
         }
 
@@ -109,7 +112,9 @@ def _candidate(paths: RunPaths, project: Path) -> Candidate:
     record = read_record(paths)
     elsewhere = _checkpoints_elsewhere(paths.root, paths.name, project)
     size = _size_bytes(paths.root) + (_size_bytes(elsewhere) if elsewhere else 0)
-    return Candidate(paths, str(record.get("state")), size, elsewhere, _why_not(paths, record))
+    link = paths.checkpoints
+    kept = link.readlink() if elsewhere is None and link.is_symlink() else None
+    return Candidate(paths, str(record.get("state")), size, elsewhere, kept, _why_not(paths, record))
 
 
 def _why_not(paths: RunPaths, record: RunRecord) -> str:

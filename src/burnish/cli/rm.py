@@ -50,6 +50,8 @@ def _show(found: Sequence[Candidate], left: Sequence[Path], swept: int, *, dry_r
     for candidate in found:
         if candidate.checkpoints and not candidate.refused:
             _console.out(f"with the checkpoints of {candidate.paths.id} in {candidate.checkpoints}")
+        elif candidate.kept and not candidate.refused:
+            _console.err(f"the checkpoints of {candidate.paths.id} in {candidate.kept} stay: they may not be its own")
     going = [candidate for candidate in found if not candidate.refused]
     size = _console.size_text(sum(candidate.size_bytes for candidate in going))
     if left:
