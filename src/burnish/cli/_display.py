@@ -15,6 +15,7 @@ from burnish.launch import Progress
 
 if TYPE_CHECKING:
     from burnish.experiment.submit import RunResult
+    from burnish.launch.notify import Notice
     from burnish.launch.prepare import PreparedRun
 
 
@@ -35,7 +36,7 @@ def supervise_shown(prepared: PreparedRun, *, quiet: bool) -> RunResult:
     is_experiment = bool(read_record(paths).get("needs_end_record"))
     show = _Display(paths, follow=None if is_experiment or quiet else _Follow(paths), quiet=quiet)
     show.begin(prepared.warnings)
-    result = supervise(prepared, show, os.environ)
+    result = supervise(prepared, show, os.environ, on_alert=show.alert)
     show.end(result.state)
     return result
 
@@ -74,6 +75,11 @@ class _Display:
             _console.err(_retry_line(self._paths, self._id, progress.attempt))
         self._attempt = progress.attempt
         self._status(progress)
+
+    def alert(self, notice: Notice) -> None:
+        """Say what the run's alerts tell, whatever else is not wanted."""
+        self._status.clear()
+        _console.warn(notice.line)
 
     def end(self, state: str) -> None:
         """Say how it ended; a failure is told even when nothing else is wanted."""

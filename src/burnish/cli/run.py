@@ -238,6 +238,7 @@ def _in_foreground(prepared: PreparedRun) -> int:
         try:
             return main()
         finally:
+            recorder.close()
             _console.show_end(paths, complete(paths), with_output=False)
 
 

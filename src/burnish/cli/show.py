@@ -170,7 +170,11 @@ def _attempts(record: RunRecord) -> list[str]:
 def _lineage(record: RunRecord) -> list[str]:
     lineage = record.get("lineage")
     found = lineage.items() if isinstance(lineage, dict) else ()
-    return [f"starts from  {ref['run']} step {ref['step']} ({key})" for key, ref in found]
+    return [f"starts from  {ref['run']} {_part(ref)} ({key})" for key, ref in found if isinstance(ref, dict)]
+
+
+def _part(ref: dict[str, object]) -> str:
+    return f"step {ref.get('step')}" if ref.get("step") is not None else str(ref.get("artifact", ""))
 
 
 def _metrics(metrics: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -119,6 +120,6 @@ def later_runs(find_run: FindRun, told: dict[str, str]) -> FindRun:
             return find_run(text)
         except RunError as error:
             told[f"${{run:{text}}}"] = error.message
-            return RunReference(f"${{run:{text}}}", text.partition("@")[0])
+            return RunReference(f"${{run:{text}}}", re.split("[@/]", text, maxsplit=1)[0])
 
     return find

@@ -103,6 +103,11 @@ class FileLock:
         fcntl.flock(fd, fcntl.LOCK_EX)
         return cls(fd)
 
+    @property
+    def fd(self) -> int:
+        """The descriptor, to be handed to another process: the lock is held until the last copy is closed."""
+        return self._fd
+
     def release(self) -> None:
         """Let go of the lock; a second call does nothing."""
         if self._fd >= 0:

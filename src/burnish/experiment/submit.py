@@ -29,6 +29,7 @@ from burnish.journal.index import RunIndex, find_run
 from burnish.journal.record import read_record
 from burnish.launch import RetryPolicy, Supervisor
 from burnish.launch.adopt import sinks_of
+from burnish.launch.notify import Notice
 from burnish.launch.prepare import PreparedRun, RunPlan, prepare_run
 from burnish.launch.recorder import Progress
 from burnish.launch.retry import LIVE_STATES, Exit, State
@@ -126,6 +127,7 @@ def prepare_experiment(
         sweep=sweep or {},
         credentials=tuple(credentials),
         replays=source.name if isinstance(source, RunPaths) else "",
+        tracking=_stated(resolved, "tracking"),
     )
     return prepare_run(plan, project, environ=environ, machine=machine)
 
@@ -151,6 +153,7 @@ def prepare_command(
         ship_to=_ship_to(resolved.values),
         tags=words(resolved.values, "tags"),
         group=str(resolved.values.get("group") or ""),
+        tracking=_stated(resolved, "tracking"),
     )
     return prepare_run(plan, project, environ=environ)
 
@@ -178,7 +181,13 @@ def prepare_resume(selector: str, project: Project) -> PreparedRun:
     return PreparedRun(paths, words(record, "command"), lock)
 
 
-def supervise(prepared: PreparedRun, on_progress: Callable[[Progress], None], environ: Mapping[str, str]) -> RunResult:
+def supervise(
+    prepared: PreparedRun,
+    on_progress: Callable[[Progress], None],
+    environ: Mapping[str, str],
+    *,
+    on_alert: Callable[[Notice], None] | None = None,
+) -> RunResult:
     """Run a prepared run to its end.
 
     Raises:
@@ -194,6 +203,7 @@ def supervise(prepared: PreparedRun, on_progress: Callable[[Progress], None], en
         needs_end_record=bool(record.get("needs_end_record")),
         environ={**environ, **secret_variables(prepared)},
         on_progress=on_progress,
+        on_alert=on_alert,
     )
     state, ended = supervisor.run(prepared.lock)
     return RunResult(prepared.paths, state, ended)
@@ -219,7 +229,7 @@ def follow_reference(text: str, project: Project) -> RunReference:
         split = _select(first, project), rest
     if split is not None:
         artifact, path = find_verified(*split)
-        return RunReference(str(path), split[0].name, manifest_sha256=artifact.sha256)
+        return RunReference(str(path), split[0].name, manifest_sha256=artifact.sha256, artifact=artifact.name)
     selector, _, which = text.partition("@")
     paths = _select(selector, project)
     checkpoints = section(_config_values(paths), "checkpoints")
@@ -269,6 +279,14 @@ def _policy(values: Mapping[str, object]) -> RetryPolicy:
     assert isinstance(attempts, int)
     assert isinstance(backoff, int | float)
     return RetryPolicy(max_attempts=attempts, backoff_s=backoff)
+
+
+def _stated(resolved: Resolved, name: str) -> dict[str, object]:
+    """Return the parts of a section that somebody wrote: a script may say what it wants of the others."""
+    prefix = f"{name}."
+    origins = resolved.origins.items()
+    written = {path.split(".")[1] for path, origin in origins if path.startswith(prefix) and origin.kind != "default"}
+    return {key: value for key, value in section(resolved.redacted, name).items() if key in written}
 
 
 def _ship_to(values: Mapping[str, Plain]) -> tuple[str, ...]:

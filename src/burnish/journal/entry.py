@@ -97,17 +97,25 @@ def decode(bodies: Iterable[memoryview], keys: dict[int, tuple[str, ...]]) -> It
 
 
 def decode_record(body: memoryview, keys: dict[int, tuple[str, ...]]) -> Row | Record | None:
-    """Return what a MessagePack body holds; None for a key set, which is added to `keys`, and for a row without one."""
-    fields = _decode_body(body)
-    kind = fields[0]
-    if kind == Kind.KEYS:
-        keys[fields[2]] = tuple(fields[3])
+    """Return what a MessagePack body holds; None for a key set, which is added to `keys`, and for what nobody knows."""
+    match _fields(body):
+        case [Kind.KEYS, int(), int() as number, [*names]] if all(isinstance(name, str) for name in names):
+            keys[number] = tuple(names)
+        case [Kind.ROW, int() as seq, int() as step, float() as at, int() as number, *values]:  # of format 1
+            found = keys.get(number, ())
+            if len(found) == len(values) and found and all(isinstance(value, float | int) for value in values):
+                return Row(seq, step, at, found, tuple(map(float, values)))
+        case [int() as kind, int() as seq, None | int() as step, float() as at, str() as key, dict() as payload, *_]:
+            return Record(kind, seq, step, at, key, payload)
+    return None
+
+
+def _fields(body: memoryview) -> object:
+    """Return what a body says; a whole frame may hold anything, if a stranger wrote it."""
+    try:
+        return _decode_body(body)
+    except (msgspec.DecodeError, RecursionError):
         return None
-    if kind == Kind.ROW:  # of format 1
-        _, seq, step, at, number, *values = fields
-        names = keys.get(number)
-        return Row(seq, step, at, names, tuple(values)) if names is not None else None
-    return Record(*fields[:6])
 
 
 def _packed(body: memoryview, keys: dict[int, tuple[str, ...]]) -> Row | None:

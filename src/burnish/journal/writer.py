@@ -152,6 +152,7 @@ class JournalWriter:
         # A further file of one attempt (a forked child's, or one after a full disk) replays nothing of the first.
         self._continues = False
         self._opening_lock = Lock()
+        _open_writers.add(self)
 
     def row(self, keys: tuple[str, ...], values: tuple[float, ...], step: int, at: float) -> None:
         """Append one row of scalars: `values[i]` of metric `keys[i]` at a step and wall time."""
@@ -194,12 +195,12 @@ class JournalWriter:
         return self._segment or self._open()
 
     def _open(self) -> _Segment:
+        _open_writers.add(self)  # before the lock: a child forked meanwhile must find it free
         with self._opening_lock:  # two threads that log first at once share one file
             if self._segment is None:
                 opening = {**self._opening(), "continues": self._continues}
                 self._segment = _Segment(self._folder, self._rank, opening)
                 self._continues = True
-                _open_writers.add(self)
             return self._segment
 
     def _abandon(self, segment: _Segment) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +20,6 @@ from burnish.track.start import RUN_DIR_VARIABLE, start_keeper
 
 _log = logging.getLogger(__name__)
 _POLL_S = 0.5
-_START_TIMEOUT_S = 5.0
-_LOCK_TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +63,8 @@ def _adopt(paths: RunPaths) -> str:
             return ""  # another host's or container's run on a shared disk: only from there one can see it
         if process is None or not process.is_alive:
             return complete(paths)
-    _hand_to_keeper(paths)
-    return "adopted"
-
-
-def _hand_to_keeper(paths: RunPaths) -> None:
-    """Start a keeper for a run whose training process lives, and wait until it holds the run's lock."""
-    start_keeper(paths)
-    until = time.monotonic() + _START_TIMEOUT_S
-    while time.monotonic() < until:
-        lock = FileLock.try_acquire(paths.lock)
-        if lock is None:
-            return
-        lock.release()
-        time.sleep(0.05)
-    _log.warning("run %s: its keeper did not start", paths.name)
+        start_keeper(paths, lock)
+        return "adopted"
 
 
 def sinks_of(paths: RunPaths) -> dict[str, SinkFactory]:
@@ -128,30 +112,24 @@ def _finish(recorder: Recorder, ended: Exit) -> State:
 
 
 def keep(paths: RunPaths) -> None:
-    """Look after a run until its training process ends, then complete its record.
+    """Look after a run until its training process ends or says that the run has, then complete its record.
 
-    Returns when another process holds the run's lock for longer than a look takes.
+    The caller holds the run's lock.
     """
-    until = time.monotonic() + _LOCK_TIMEOUT_S
-    while (lock := FileLock.try_acquire(paths.lock)) is None:
-        if time.monotonic() > until:
-            return
-        time.sleep(_LOCK_TIMEOUT_S / 20)
-    with lock:
-        record = read_record(paths)
-        if record.get("state") not in LIVE_STATES:
-            return
-        process = _training_process(paths, record)
-        pidfd = process.open_pidfd() if process is not None else None
-        if pidfd is None:
-            complete(paths)
-            return
-        recorder = Recorder(paths, sinks_of(paths))
-        assert process is not None
-        recorder.watch(process)
-        try:
-            while not wait_pidfd(pidfd, _POLL_S):
-                recorder.poll()
-        finally:
-            os.close(pidfd)
-        _finish(recorder, recorder.attempt_ended(None))
+    record = read_record(paths)
+    if record.get("state") not in LIVE_STATES:
+        return
+    process = _training_process(paths, record)
+    pidfd = process.open_pidfd() if process is not None else None
+    if process is None or pidfd is None:
+        complete(paths)
+        return
+    recorder = Recorder(paths, sinks_of(paths))
+    recorder.watch(process)
+    try:
+        # A notebook's process goes on after its run, and a script may begin another one.
+        while not wait_pidfd(pidfd, _POLL_S) and process.pid not in recorder.poll().ends:
+            pass
+    finally:
+        os.close(pidfd)
+    _finish(recorder, recorder.attempt_ended(None))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from burnish.core.shape import section, words
 from burnish.journal import Kind, Record, Row
 from burnish.journal.reader import JournalName
 
-_ARTIFACT = ("role", "sha256", "bytes", "kind", "path", "run")
+_ARTIFACT = ("role", "sha256", "bytes", "files", "kind", "path", "run", "metadata")
 
 
 @dataclass(slots=True)
@@ -38,6 +39,12 @@ class Labels:
         for dropped in self._thinned.values():
             total.update(dropped)
         return dict(total)
+
+    def know(self, artifacts: Iterable[object]) -> None:
+        """Take over what the record says already: a config may use another run's artifacts."""
+        for told in artifacts:
+            if isinstance(told, dict):
+                self.artifacts[str(told.get("role")), str(told.get("name")), str(told.get("sha256"))] = told
 
     def take(self, entry: Row | Record, source: JournalName) -> None:
         """Account for one entry of a journal of a training process."""

@@ -10,13 +10,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from burnish.config import Resolved
+from burnish.config.interpolate import RunReference
 from burnish.config.layer import Plain
 from burnish.config.snapshot import write_snapshot
 from burnish.core.files import FileLock, write_atomic
 from burnish.core.hardware import Machine, read_machine
 from burnish.core.paths import Project, RunPaths, find_project
 from burnish.core.secrets import Masker
-from burnish.core.shape import section, words
+from burnish.core.shape import words
 from burnish.isolate.git import read_code_state
 from burnish.journal.record import read_record
 from burnish.launch.retry import RetryPolicy
@@ -42,6 +43,7 @@ class RunPlan:
         sweep: The sweep that it is part of: its id, which run of how many, and what this one varies.
         replays: Name of the run whose config it runs again.
         credentials: What is to be masked besides what config and environment tell.
+        tracking: What its `tracking` section says that is no default.
     """
 
     experiment: str
@@ -57,6 +59,7 @@ class RunPlan:
     sweep: Mapping[str, object] = field(default_factory=dict)
     replays: str = ""
     credentials: tuple[str, ...] = field(default=(), repr=False)
+    tracking: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +117,10 @@ def prepare_run(
         "ship_to": list(plan.ship_to),
         "retry": asdict(plan.policy),
         "needs_end_record": plan.needs_end_record,
-        "tracking": section(resolved.redacted, "tracking") if resolved else {},
+        "tracking": dict(plan.tracking),
         "config": config,
         "lineage": lineage,
+        "artifacts": [_used(ref) for ref in resolved.lineage.values() if ref.artifact] if resolved else [],
         "attempts": [],
     }
     write_first_record(paths, record)
@@ -125,6 +129,12 @@ def prepare_run(
     warnings = _write_card(paths, plan.command, project, record, about, environ, masker)
     told = resolved.warnings if resolved is not None else ()
     return PreparedRun(paths, plan.command, lock, secrets, (*told, *warnings))
+
+
+def _used(ref: RunReference) -> dict[str, object]:
+    """Return what the record says of an artifact that the config refers to."""
+    told = {"role": "used", "name": ref.artifact, "sha256": ref.manifest_sha256, "path": ref.path, "run": ref.run}
+    return {**told, "kind": "", "bytes": None, "step": None}
 
 
 def describe_kept_run(paths: RunPaths) -> None:

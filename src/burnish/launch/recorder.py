@@ -71,6 +71,7 @@ class Recorder:
         self._earlier = frozenset(path.name for path in journal_files(paths.journals))
         self._summary, self._machine = LiveSummary(), LiveSummary()
         self._labels = Labels()
+        self._labels.know(items(self.record, "artifacts"))
         self._alerts = AlertWatch()
         self._set_up(Tracking.of(self.record))
         self._masker = Masker.from_environment(os.environ)

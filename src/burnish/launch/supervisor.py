@@ -67,6 +67,7 @@ class Supervisor:
         self._on_progress = on_progress
         self._on_alert = on_alert
         self._child: ProcessIdentity | None = None
+        self._is_unheard = False
         self.stop_signals = 0
 
     def run(self, lock: FileLock | None = None) -> tuple[State, Exit]:
@@ -103,7 +104,9 @@ class Supervisor:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Ask the training process to stop after its step; a second call kills it and all its children."""
         self.stop_signals += 1
-        if self._child is not None:
+        if self._child is None:
+            self._is_unheard = True
+        else:
             signal_group(self._child.pid, number if self.stop_signals == 1 else signal.SIGKILL)
 
     def _attempt(self, recorder: Recorder) -> Exit:
@@ -119,7 +122,7 @@ class Supervisor:
         recorder.watch(self._child)
         pidfd = os.pidfd_open(process.pid)
         try:
-            if self.stop_signals:  # asked while there was no child to tell
+            if self._is_unheard:  # asked while there was no child to tell
                 signal_group(process.pid, signal.SIGTERM)
             while not wait_pidfd(pidfd, _POLL_S):
                 recorder.progress.stop_signals = self.stop_signals

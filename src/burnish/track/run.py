@@ -44,7 +44,7 @@ class Run(Recording):
         self._owner_pid = os.getpid()
         self._ended = False
         self._extras_pid = self._owner_pid
-        self._pending: list[tuple[Pending, int, float]] = []
+        self._pending: list[tuple[Pending, dict[str, float], int, float]] = []
         self._phases: Phases | None = None
         self._watches: list[Watch] = []
         self._imported: object = None
@@ -156,7 +156,7 @@ class Run(Recording):
         """
         from burnish.journal.series import load_scalars
 
-        self._write_pending(wait=True)
+        self._write_pending()
         return load_scalars(self.paths.journals).summary()
 
     def log_checkpoint(self, path: Path, step: int, metrics: Mapping[str, float]) -> None:
@@ -223,19 +223,32 @@ class Run(Recording):
         from burnish.track.lazy import defer
 
         pending = defer(values)
-        self._write_pending(wait=True)  # of the call before: by now it is there
         self._step = step
-        self._pending.append((pending, step, time()))
         self._has_extras = True
+        try:
+            self._begin_row()  # which writes those of the call before: by now they are there
+            self._pending.append((pending, self._phases_spent(), step, time()))
+            self._end_row(step)
+        except Exception as error:  # noqa: BLE001  one of the five walls
+            self._lost(error)
 
     def _row_with_extras(self, keys: tuple[str, ...], row: tuple[float, ...], step: int) -> None:
+        self._begin_row()
+        spent = self._phases_spent()
+        self._write_row(keys + tuple(spent), row + tuple(spent.values()), step, time())
+        self._end_row(step)
+
+    def _begin_row(self) -> None:
         if os.getpid() != self._extras_pid:
             self._forget_parents_extras()
-        self._write_pending(wait=True)
-        if self._phases is not None and (spent := self._phases.drain()):
-            keys += tuple(f"phase/{name}" for name in spent)
-            row += tuple(spent.values())
-        self._write_row(keys, row, step, time())
+        self._write_pending()
+
+    def _phases_spent(self) -> dict[str, float]:
+        """Return the seconds spent in each phase since the last row, by metric."""
+        spent = self._phases.drain() if self._phases is not None else {}
+        return {f"phase/{name}": seconds for name, seconds in spent.items()}
+
+    def _end_row(self, step: int) -> None:
         for watch in self._watches:
             watch.logged(step)
 
@@ -261,19 +274,19 @@ class Run(Recording):
     def _write_watched(self, values: Mapping[str, float], step: int) -> None:
         self._write_row(tuple(values), tuple(values.values()), step, time())
 
-    def _write_pending(self, *, wait: bool) -> None:
+    def _write_pending(self) -> None:
         """Write rows whose values were on their way from a device."""
-        while self._pending and (wait or self._pending[0][0].ready()):
-            pending, step, at = self._pending.pop(0)
+        while self._pending:
+            pending, spent, step, at = self._pending.pop(0)
             try:
-                values = pending.read()
+                values = {**pending.read(), **spent}
                 self._write_row(tuple(values), tuple(values.values()), step, at)
             except Exception as error:  # noqa: BLE001  one of the five walls
                 self._lost(error)
 
     def _write_what_was_held_back(self) -> None:
         """Write what is deferred, and the last value of each metric that a tier left out; say how many it left out."""
-        self._write_pending(wait=True)
+        self._write_pending()
         try:
             for (step, at), values in self._tiers.withheld().items():
                 self._writer.row(tuple(values), tuple(values.values()), step, at)

@@ -22,12 +22,15 @@ from burnish.core.paths import Project, RunPaths, find_project
 from burnish.core.processes import ProcessIdentity
 from burnish.core.secrets import Masker
 from burnish.core.shape import section
+from burnish.journal.entry import Kind
 from burnish.track.ranks import folder_of_leader, rank_of, tell_other_ranks
 from burnish.track.run import Run
 from burnish.track.tiers import check_tiers, read_tiers
 
 RUN_DIR_VARIABLE = "BURNISH_RUN_DIR"
 ATTEMPT_VARIABLE = "BURNISH_ATTEMPT"
+KEEPERS_LOCK = 3
+"""The descriptor by which a keeper inherits its run's lock."""
 
 _current: Run | None = None
 _announced = ""
@@ -72,14 +75,16 @@ def start_run(
 def _begin(name: str, config: Mapping[str, object], tracking: Mapping[str, object]) -> Run:
     """Make a run, with a keeper that looks after it."""
     global _announced
-    run = Run(_make_run(name, config, tracking), rank=rank_of(os.environ), tiers=read_tiers(tracking))
+    paths, lock = _make_run(name, config, tracking)
+    run = Run(paths.root, rank=rank_of(os.environ), tiers=read_tiers(tracking))
     # What this process starts, and the other ranks of its job, belong to this run too.
     os.environ[RUN_DIR_VARIABLE] = _announced = str(run.paths.root)
-    try:
-        tell_other_ranks(run.paths, os.environ)
-        start_keeper(run.paths)
-    except OSError as error:
-        run._lost(error)  # nothing is lost that is logged: the next Burnish command completes the record
+    with lock:  # the keeper holds it from its first moment: no command may take the run for an orphan meanwhile
+        try:
+            tell_other_ranks(paths, os.environ)
+            start_keeper(paths, lock)
+        except OSError as error:
+            run._lost(error)  # nothing is lost that is logged: the next Burnish command completes the record
     return run
 
 
@@ -90,6 +95,8 @@ def _join(folder: Path, rank: int, config: Mapping[str, object], tracking: Mappi
     run = Run(folder, attempt=int(os.environ.get(ATTEMPT_VARIABLE, "1")), rank=rank, tiers=read_tiers(told))
     if config and rank == 0 and not paths.config.exists():
         _write_config(paths, config)
+    if tracking and rank == 0:
+        run._record(Kind.LIFECYCLE, "tracking", tracking)  # what of it the watching process does
     return run
 
 
@@ -159,7 +166,7 @@ def write_first_record(paths: RunPaths, record: Mapping[str, object]) -> None:
     write_json(paths.state, {"format": 1, "id": paths.id, "name": paths.name, **record})
 
 
-def _make_run(name: str, config: Mapping[str, object], tracking: Mapping[str, object]) -> Path:
+def _make_run(name: str, config: Mapping[str, object], tracking: Mapping[str, object]) -> tuple[RunPaths, FileLock]:
     project = find_project().make()
     masker = Masker.from_environment(os.environ)
     now = time.time()
@@ -183,8 +190,10 @@ def _make_run(name: str, config: Mapping[str, object], tracking: Mapping[str, ob
     }
     if config:
         _write_config(paths, config)
+    lock = FileLock.try_acquire(paths.lock)
+    assert lock is not None, "nobody else can know of a directory that was made a moment ago"
     write_first_record(paths, record)
-    return paths.root
+    return paths, lock
 
 
 def _script() -> str:
@@ -201,18 +210,20 @@ def _write_config(paths: RunPaths, config: Mapping[str, object]) -> None:
     write_atomic(paths.config, json.dumps(masker.tree(config), indent=1) + "\n")
 
 
-def start_keeper(paths: RunPaths) -> None:
+def start_keeper(paths: RunPaths, lock: FileLock) -> None:
     """Start a keeper in a session of its own, as nobody's child: a script may wait for all of its children.
 
-    It inherits no descriptor, or `script | cat` would hang. A shell starts it in the background and ends, which
-    costs a millisecond; a fork of this process would copy the page tables of a whole training.
+    It inherits the run's lock, and no other descriptor, or `script | cat` would hang. A shell starts it in the
+    background and ends, which costs a millisecond; a fork of this process would copy the page tables of a training.
 
     Raises:
         OSError: No process could be started.
     """
-    shell = ["sh", "-c", '"$@" &', "sh", sys.executable, "-m", "burnish.launch.keeper", str(paths.root)]
-    null = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
-    os.waitpid(os.posix_spawn("/bin/sh", shell, dict(os.environ), file_actions=null, setsid=True), 0)
+    keeper = [sys.executable, "-m", "burnish.launch.keeper", str(paths.root), str(KEEPERS_LOCK)]
+    actions = [(os.POSIX_SPAWN_DUP2, lock.fd, KEEPERS_LOCK)]
+    actions += [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
+    shell = ["sh", "-c", '"$@" &', "sh", *keeper]
+    os.waitpid(os.posix_spawn("/bin/sh", shell, dict(os.environ), file_actions=actions, setsid=True), 0)
 
 
 def _end_with_interpreter(run: Run) -> None:
