@@ -154,6 +154,8 @@ def burnish(tmp_path: Path) -> Iterator[Burnish]:
 
 
 def kill_group(pid: int) -> None:
+    if pid <= 1:  # a record that a test wrote by hand
+        return
     try:
         os.killpg(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from burnish.core.errors import JournalError
+from burnish.journal.columns import read_columns
 from burnish.journal.entry import Record, Row, decode, encode_body, row_struct
 from burnish.journal.frame import (
     FILE_HEADER_BYTES,
@@ -147,3 +148,25 @@ def test_row_of_format_1_is_read():
 def test_random_bytes_never_raise(raw):
     found = scan(raw, SALT_CRC, 0)
     assert found.bodies == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\x00",
+        row_struct(1).pack(0, 1, 2, 3.0, 5, 0.5)[:-3],
+        b"\xc1",
+        encode_body({"no": "array"}),
+        encode_body((2, 3)),
+        encode_body((2, 3, None, 1.0, ["key"], {})),
+        encode_body((2, 3, None, 1.0, "key", "payload")),
+        encode_body((1, 3, 0, ["a", 5])),
+        encode_body((0, 1, 2, 3.0, 0, "text")),
+        b"\x91" * 5000,
+    ],
+)
+def test_whole_frame_that_no_writer_of_ours_made_is_passed_over(body):
+    keys = {0: ("a",), 5: ("a",)}
+    assert list(decode([memoryview(body)], keys)) == []
+    assert read_columns([memoryview(body)], keys) == ([], [])
+    assert keys == {0: ("a",), 5: ("a",)}

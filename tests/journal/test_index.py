@@ -445,3 +445,12 @@ def test_whatever_happens_to_the_folders_the_index_says_what_they_say(tmp_path_f
 def columns_of_runs(view):
     known = {name: view.field(name) for name in ("name", "step", "pinned", "tags")} | dict(view.known(view.runs()))
     return [{name: column[run] for name, column in known.items() if run in column} for run in view.runs()]
+
+
+def test_whole_name_of_before_a_rename_still_finds_the_run(tmp_path):
+    for name in ("20260101_better_k7f2", "20260102_other_k7f2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text("{}")
+    assert find_run(tmp_path, "20260101_sft_lr1e-4_k7f2").name == "20260101_better_k7f2"
+    with pytest.raises(RunError, match="^no run '20260103_sft_k7f2' in "):
+        find_run(tmp_path, "20260103_sft_k7f2")

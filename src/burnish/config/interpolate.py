@@ -34,7 +34,7 @@ class RunReference:
         path: The verified file or folder.
         run: The full name of the run that it belongs to.
         step: The step of the checkpoint, if it is one.
-        manifest_sha256: Hash of the artifact, or of the checkpoint's manifest, which holds the hash of each of its files.
+        manifest_sha256: Hash of the artifact, or of the checkpoint's manifest, which holds that of each of its files.
         written: The value as it stands in the config.
         artifact: What the run called it, if it is an artifact.
     """

@@ -27,11 +27,10 @@ from burnish.experiment.config import SECRETS_VARIABLE, RunConfig
 from burnish.experiment.registry import config_of
 from burnish.journal.index import RunIndex, find_run
 from burnish.journal.record import read_record
-from burnish.launch import RetryPolicy, Supervisor
+from burnish.launch import Progress, RetryPolicy, Supervisor
 from burnish.launch.adopt import sinks_of
 from burnish.launch.notify import Notice
 from burnish.launch.prepare import PreparedRun, RunPlan, prepare_run
-from burnish.launch.recorder import Progress
 from burnish.launch.retry import LIVE_STATES, Exit, State
 from burnish.sinks import default_sinks
 from burnish.track.artifacts import find_verified, split_reference

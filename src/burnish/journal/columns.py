@@ -62,7 +62,9 @@ def read_columns(bodies: Iterable[memoryview], keys: dict[int, tuple[str, ...]])
 
 
 def _unpacked(size: int, bodies: list[memoryview], keys: dict[int, tuple[str, ...]]) -> Iterator[Block]:
-    width = (size - ROW_HEAD_BYTES) >> 3
+    width, rest = divmod(size - ROW_HEAD_BYTES, 8)
+    if width < 0 or rest:  # whole, but no row: a stranger wrote it
+        return
     table = np.frombuffer(b"".join(bodies), _layout(width))
     for number in np.unique(table["keys"]).tolist():
         names = keys.get(number)

@@ -100,11 +100,12 @@ def decode_record(body: memoryview, keys: dict[int, tuple[str, ...]]) -> Row | R
     """Return what a MessagePack body holds; None for a key set, which is added to `keys`, and for what nobody knows."""
     match _fields(body):
         case [Kind.KEYS, int(), int() as number, [*names]] if all(isinstance(name, str) for name in names):
-            keys[number] = tuple(names)
+            keys[number] = tuple(map(str, names))
         case [Kind.ROW, int() as seq, int() as step, float() as at, int() as number, *values]:  # of format 1
             found = keys.get(number, ())
-            if len(found) == len(values) and found and all(isinstance(value, float | int) for value in values):
-                return Row(seq, step, at, found, tuple(map(float, values)))
+            numbers = tuple(float(value) for value in values if isinstance(value, float | int))
+            if found and len(found) == len(values) == len(numbers):
+                return Row(seq, step, at, found, numbers)
         case [int() as kind, int() as seq, None | int() as step, float() as at, str() as key, dict() as payload, *_]:
             return Record(kind, seq, step, at, key, payload)
     return None
@@ -119,7 +120,9 @@ def _fields(body: memoryview) -> object:
 
 
 def _packed(body: memoryview, keys: dict[int, tuple[str, ...]]) -> Row | None:
-    width = (len(body) - ROW_HEAD_BYTES) >> 3
+    width, rest = divmod(len(body) - ROW_HEAD_BYTES, 8)
+    if width < 0 or rest:  # whole, but no row: a stranger wrote it
+        return None
     _, seq, step, at, number, *values = row_struct(width).unpack_from(body)
     names = keys.get(number)
     if names is None or len(names) != width:  # its key set was lost to damage, which the scan has reported

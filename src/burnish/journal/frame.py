@@ -160,4 +160,5 @@ def _is_good(view: memoryview, at: int, salt_crc: int) -> bool:
         return False
     _, size, crc = FRAME_HEADER.unpack_from(view, at)
     body = view[at + FRAME_HEADER_BYTES : at + FRAME_HEADER_BYTES + size]
-    return 0 < size <= MAX_BODY_BYTES and len(body) == size and crc32(body, checksum_seed(size, salt_crc)) == crc
+    fits = 0 < size <= MAX_BODY_BYTES and len(body) == size
+    return fits and crc32(body, checksum_seed(size, salt_crc)) == int(crc)

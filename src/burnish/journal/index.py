@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -37,6 +38,7 @@ _BATCH = 500  # runs a transaction: another process need not wait for a whole fi
 # A file written within a tick of the kernel's clock after we read it can have the same time and size, and a new
 # inode that is an old one: such a stamp is not believed a second time (git's "racy" entries).
 _RACY_NS = 100_000_000
+_WHOLE_NAME = re.compile(r"\d{8}_")
 _LONGEST_SELECTOR = 250  # a file name cannot be longer
 
 
@@ -164,7 +166,10 @@ def find_run(runs: Path, selector: str) -> RunPaths:
         return RunPaths(direct.resolve())
     if (runs / selector / "run.json").is_file():
         return RunPaths(runs / selector)
-    matches = sorted(name for name in _folder_names(runs) if run_id(name) == selector)
+    names = _folder_names(runs)
+    matches = sorted(name for name in names if run_id(name) == selector)
+    if not matches and _WHOLE_NAME.match(selector):  # of before a rename, which keeps date and id
+        matches = sorted(n for n in names if n[:9] == selector[:9] and run_id(n) == run_id(selector))
     matches = [name for name in matches if (runs / name / "run.json").is_file()]
     if len(matches) == 1:
         return RunPaths(runs / matches[0])

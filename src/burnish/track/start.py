@@ -130,7 +130,8 @@ def create_run_directory(project: Project, parts: Sequence[str], now: float, env
     try:
         # Two processes that want the same id must not both find it free; random ids do not meet.
         with FileLock.acquire(runs / ".new.lock") if wanted else nullcontext():
-            taken = {run_id(path.name): path for path in runs.iterdir() if path.is_dir()}
+            folders = [path for path in runs.iterdir() if path.is_dir() and not path.name.startswith(".")]
+            taken = {run_id(path.name): path for path in folders}
             if wanted in taken:
                 raise _is_taken(wanted, RunPaths(taken[wanted]), project.env_prefix)
             while (token := wanted or run_token(random)) in taken:
@@ -220,8 +221,8 @@ def start_keeper(paths: RunPaths, lock: FileLock) -> None:
         OSError: No process could be started.
     """
     keeper = [sys.executable, "-m", "burnish.launch.keeper", str(paths.root), str(KEEPERS_LOCK)]
-    actions = [(os.POSIX_SPAWN_DUP2, lock.fd, KEEPERS_LOCK)]
-    actions += [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
+    null = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
+    actions = [(os.POSIX_SPAWN_DUP2, lock.fd, KEEPERS_LOCK), *null]
     shell = ["sh", "-c", '"$@" &', "sh", *keeper]
     os.waitpid(os.posix_spawn("/bin/sh", shell, dict(os.environ), file_actions=actions, setsid=True), 0)
 
