@@ -317,3 +317,17 @@ def test_artifact_is_kept_and_another_run_uses_it(tmp_path):
     assert (used.payload["role"], used.payload["run"]) == ("used", "20260101_a_aaaa")
     assert used.payload["sha256"] == first.payload["sha256"] == made.sha256
     shutil.rmtree(runs[0].paths.root)
+
+
+def test_credential_in_words_is_masked_by_value_by_name_and_by_shape(folder, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "planted-token")
+    run = Run(folder)
+    run.log_text("arguments", "hub_token=planted-token")
+    run.note("with planted-token")
+    run.alert("planted-token", "https://me:s3cret-login@host/x")
+    run.report({"api_key": "another-one", "url": "Bearer abcdefgh12345"})
+    run.log_dataset("train", "https://me:s3cret-login@host/data")
+    run.finish("failed", exit_code=1, error="401 for planted-token")
+    raw = b"".join(path.read_bytes() for path in journal_files(run.paths.journals))
+    for secret in (b"planted-token", b"another-one", b"s3cret-login", b"abcdefgh12345"):
+        assert secret not in raw

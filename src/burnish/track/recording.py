@@ -10,6 +10,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -28,6 +29,9 @@ _log = logging.getLogger(__name__)
 
 Level = Literal["info", "warning", "error"]
 T = TypeVar("T")
+# What is said, in which an exception, an argument or a path may quote a credential. Tables and pictures are the
+# user's own data, and kept as they are.
+_WORDS = frozenset({Kind.LIFECYCLE, Kind.TEXT, Kind.ALERT, Kind.ARTIFACT})
 
 
 class Recording:
@@ -200,7 +204,7 @@ class Recording:
             from burnish.track.graph import model_graph
 
             graph = model_graph(model, example)
-            graph["note"] = Masker.from_environment(os.environ).text(str(graph["note"]))  # an exception's text
+            graph["note"] = self._masker.text(str(graph["note"]))  # an exception's text
             caption = f"{graph['parameters']:,} parameters, {graph['trainable']:,} trainable"
             blob = store_blob(self.paths.root, json.dumps(graph).encode(), "json")
             return {"type": "graph", "file": blob.file, "sha256": blob.sha256, "bytes": blob.bytes, "caption": caption}
@@ -348,9 +352,15 @@ class Recording:
 
     def _record(self, kind: Kind, key: str, payload: Mapping[str, object], step: int | None = None) -> None:
         try:
+            if kind in _WORDS:
+                key, payload = self._masker.text(key), self._masker.tree(payload)
             self._writer.record(kind, key, payload, step)
         except Exception as error:  # noqa: BLE001  one of the five walls
             self._lost(error)
+
+    @cached_property
+    def _masker(self) -> Masker:
+        return Masker.from_environment(os.environ)
 
     def _lost(self, error: Exception) -> None:
         self.dropped += 1

@@ -15,7 +15,6 @@ from time import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self
 
-from burnish.core.secrets import Masker
 from burnish.journal.entry import Kind
 from burnish.track.recording import Recording
 from burnish.track.tiers import Tiers
@@ -179,7 +178,6 @@ class Run(Recording):
             watch.close()
         self._write_what_was_held_back()
         self.report_imports()
-        error = Masker.from_environment(os.environ).text(error)  # an HTTP client's message may quote a token
         payload = {"status": status, "exit_code": exit_code, "error": error, "dropped": self.dropped}
         self._record(Kind.LIFECYCLE, "end", payload)
         self._writer.close()
