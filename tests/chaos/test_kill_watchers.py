@@ -183,7 +183,9 @@ def test_killed_with_the_training_the_next_command_completes_the_record(trained,
     check_killed_with_training(trained, 0, supervised=supervised)
 
 
-@pytest.mark.parametrize("supervised", [True, False], ids=["supervisor", "keeper"])
+@pytest.mark.parametrize(
+    "supervised", [pytest.param(True, id="supervisor"), pytest.param(False, id="keeper", marks=pytest.mark.chaos)]
+)
 def test_killed_alone_the_training_goes_on_and_the_next_command_completes_the_record(trained, supervised):
     check_killed_alone(trained, 0, supervised=supervised)
 

@@ -114,6 +114,7 @@ def test_a_run_that_was_finished_is_followed_by_another(notebook):
     assert [first["summary"]["x"]["count"], second["summary"]["x"]["count"]] == [1, 2]
 
 
+@pytest.mark.chaos
 def test_a_run_in_a_with_block_of_a_cell_ends_with_the_cell(notebook):
     kernel = notebook()
     cell = (
@@ -125,7 +126,11 @@ def test_a_run_in_a_with_block_of_a_cell_ends_with_the_cell(notebook):
 
 
 @pytest.mark.parametrize(
-    ("session", "experiment"), [("/work/My Analysis.ipynb", "My Analysis"), ("", "notebook")], ids=["named", "unnamed"]
+    ("session", "experiment"),
+    [
+        pytest.param("/work/My Analysis.ipynb", "My Analysis", id="named"),
+        pytest.param("", "notebook", id="unnamed", marks=pytest.mark.chaos),
+    ],
 )
 def test_a_run_is_called_after_its_notebook(notebook, session, experiment):
     kernel = notebook(**({"JPY_SESSION_NAME": session} if session else {}))
@@ -144,6 +149,7 @@ def test_killed_kernel_leaves_a_run_that_is_lost_with_all_that_it_logged(noteboo
     assert record["summary"]["loss"]["count"] == 100
 
 
+@pytest.mark.chaos
 def test_kernel_that_is_restarted_begins_another_run_and_closes_the_first(notebook):
     kernel = notebook()
     kernel("import burnish\nburnish.log({'x': 1.0})")
