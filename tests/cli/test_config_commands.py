@@ -36,8 +36,8 @@ class TestCheck:
         assert done.stdout.splitlines() == [
             "experiments/base.yaml: read, 2 values; extended by 2 files, and names no experiment itself",
             "experiments/default.yaml: read, 1 value below every experiment",
-            "experiments/swept.yaml: fine, 15 parameters, 2 runs",
-            "experiments/toy.yaml: fine, 15 parameters",
+            "experiments/swept.yaml: fine, 21 parameters, 2 runs",
+            "experiments/toy.yaml: fine, 21 parameters",
         ]
 
     def test_every_mistake_of_every_file_is_in_one_report(self, project):
@@ -56,7 +56,7 @@ class TestCheck:
             "error: max_steps: should be greater than or equal to 1, not -1 (experiments/swept.yaml:2:34)",
             "5 mistakes in 3 of 5 files",
         ]
-        assert "experiments/toy.yaml: fine, 15 parameters" in done.stdout
+        assert "experiments/toy.yaml: fine, 21 parameters" in done.stdout
 
     def test_json_is_one_object_by_file(self, project):
         project.write("experiments/bad.yaml", "extends: toy.yaml\nmax_stpes: 3\n")
@@ -74,7 +74,7 @@ class TestCheck:
             "role": "experiment",
             "problems": [],
             "warnings": [],
-            "parameters": 15,
+            "parameters": 21,
             "runs": None,
         }
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -118,3 +120,13 @@ def test_doctor_says_what_to_type_when_something_is_wrong(burnish):
     assert done.returncode == 1
     assert "problem" in done.stdout
     assert "BURNISH_RUNS=/path/to/runs" in done.stdout
+
+
+def test_short_script_has_ended_when_the_next_command_looks(burnish):
+    script = "import burnish; r = burnish.start_run('quick'); r.log({'loss': 0.5}, 3)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=burnish.root, env=burnish.environ, check=True)
+    assert done.returncode == 0
+    listed = burnish("ls", "--json")
+    (run,) = json.loads(listed.stdout)["runs"]
+    assert (run["state"], run["summary"]["loss"]["last"]) == ("finished", 0.5)
+    assert listed.stderr == ""  # its keeper closed the record: nobody had to adopt it

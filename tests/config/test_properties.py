@@ -205,7 +205,7 @@ def test_hash_and_group_ignore_credentials(folder, lookup, values, first, second
     hashes = set()
     for secret in (first.replace("$", "S"), second.replace("$", "S")):
         resolved = resolved_of({**values, "labels": {"api_key": secret}}, lookup, folder)
-        if secret not in json.dumps(values, ensure_ascii=False):
+        if json.dumps(secret, ensure_ascii=False)[1:-1] not in json.dumps(values, ensure_ascii=False):
             hashes.add((resolved.hash, resolved.group))
     assert len(hashes) <= 1
 

@@ -53,6 +53,7 @@ def test_lineage_is_kept(compose, snapshot):
             "step": 7,
             "manifest_sha256": "abc",
             "written": "${run:sft@best}",
+            "artifact": "",
         }
     }
 

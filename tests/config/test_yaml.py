@@ -187,7 +187,7 @@ MISTAKES = [
     ("a: 1\nb: x\x01\n", "not YAML: control characters are not allowed", "f.yaml:2:5"),
     (b"a: 1\nb: \xff\n", "not YAML: invalid leading UTF-8 octet", "f.yaml:2:4"),
     ("ä: \ud800", "not YAML: a character that UTF-8 cannot hold", "f.yaml:1:4"),
-    ("a: " + "[" * 10_000, "nested deeper than 100 levels", "f.yaml:1:103"),
+    ("a: " + "[" * 900, "nested deeper than 100 levels", "f.yaml:1:103"),
     ("".join(f"{' ' * n}a:\n" for n in range(1000)), "nested deeper than 100 levels", "f.yaml:101:101"),
 ]
 
@@ -195,6 +195,13 @@ MISTAKES = [
 @pytest.mark.parametrize(("content", "message", "origin"), MISTAKES, ids=[str(n) for n in range(len(MISTAKES))])
 def test_mistake_is_told_once_with_its_place(told, content, message, origin):
     assert [(m, o) for m, o, _ in told(lambda: parse_yaml(content, "f.yaml"))] == [(message, origin)]
+
+
+@pytest.mark.parametrize("unit", ["[", "- ", "? ", "{a: ", "&a ["])
+def test_nesting_beyond_what_the_parser_itself_takes_is_told_alike(told, unit):
+    ((message, origin, _),) = told(lambda: parse_yaml(unit * 10_000, "f.yaml"))
+    assert message == "nested deeper than 100 levels"
+    assert origin.startswith("f.yaml:1:")
 
 
 def test_unsupported_tag_comes_with_a_hint(told):

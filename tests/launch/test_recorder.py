@@ -10,6 +10,7 @@ import time
 import pyarrow.parquet as pq
 import pytest
 
+from burnish.core.files import FileLock
 from burnish.core.processes import ProcessIdentity
 from burnish.journal import Kind, Row
 from burnish.journal.reader import SYSTEM_RANK, JournalName, RunReader
@@ -238,13 +239,18 @@ def test_a_keeper_that_takes_over_tells_nothing_twice_and_goes_on(made_run, supe
     step = made_run.record["step"]
     environ = {**os.environ, "BURNISH_RUNS": str(made_run.paths.root.parent)}
     made_run.paths.card.write_text("{}")
-    keep = [sys.executable, "-m", "burnish.launch.keeper", str(made_run.paths.root)]
-    keeper = subprocess.Popen(keep, env=environ)
+
+    def start_keeper():
+        with FileLock.acquire(made_run.paths.lock) as lock:
+            keep = [sys.executable, "-m", "burnish.launch.keeper", str(made_run.paths.root), str(lock.fd)]
+            return subprocess.Popen(keep, env=environ, pass_fds=[lock.fd])
+
+    keeper = start_keeper()
     eventually(lambda: made_run.record["step"] > step, "the keeper goes on with the record")
     eventually(lambda: len(list(made_run.paths.journals.glob("system-*"))) == 2, "it samples into its own file")
     keeper.kill()
     keeper.wait()
-    keeper = subprocess.Popen(keep, env=environ)
+    keeper = start_keeper()
     eventually(lambda: made_run.record["supervisor"]["pid"] == keeper.pid, "the next keeper takes over")
     go.touch()
     assert keeper.wait(60) == 0
@@ -285,7 +291,7 @@ def test_the_record_of_a_live_run_has_summaries_labels_and_artifacts(made_run, r
     assert [note["text"] for note in record["notes"]] == ["looks fine"]
     assert record["metrics"] == {"kl": {"axis": "step", "best": "max"}}
     assert record["thinned"] == {"grad/*": 4}
-    assert record["artifacts"] == [{**artifact, "name": "model", "step": 1}]
+    assert record["artifacts"] == [{**artifact, "name": "model", "step": 1, "files": 1, "metadata": {}}]
     recorder.finish("finished", Exit(0, "finished"))
     assert made_run.record["summary"]["kl"]["best"] == 0.3
     assert recorder.progress.step == 1

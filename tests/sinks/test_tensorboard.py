@@ -13,6 +13,7 @@ import pytest
 from burnish.core.paths import RunPaths
 from burnish.journal import JournalWriter, Kind
 from burnish.journal.parquet import write_parquet
+from burnish.journal.reader import SYSTEM_RANK
 from burnish.journal.series import load_scalars
 from burnish.sinks import Shipper, sink_factories
 from burnish.sinks.tensorboard import FOLDER
@@ -42,11 +43,11 @@ def ship(run):
     assert shipper.finish("finished", 60)
 
 
-def read_events(run):
+def read_events(run, part="."):
     """Return the points as TensorBoard itself shows them."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    events = EventAccumulator(str(run.root / FOLDER), size_guidance={"scalars": 0})
+    events = EventAccumulator(str(run.root / FOLDER / part), size_guidance={"scalars": 0})
     events.Reload()
     return {
         tag: [(event.step, np.float32(event.value)) for event in events.Scalars(tag)]
@@ -94,6 +95,22 @@ def test_evaluation_beyond_the_resume_point_disappears(tmp_path):
     ship(run)
     assert [step for step, _ in read_events(run)["eval/score"]] == [0, 5]
     np.testing.assert_equal(read_events(run), read_parquet(run))
+
+
+def test_what_the_machine_did_is_a_run_of_its_own_that_no_resume_cuts(tmp_path):
+    run = make_run(tmp_path)
+    attempt(run, 1, range(10))
+    machine = JournalWriter(run.journals, SYSTEM_RANK, dict)
+    for step in (4, 9, 6, 7):
+        machine.row(("system/threads",), (float(step),), step, 1e9 + step)
+    machine.close()
+    attempt(run, 2, range(6, 9), resume=5)
+    ship(run)
+    assert [step for step, _ in read_events(run)["loss"]] == list(range(9))
+    assert "system/threads" not in read_events(run)
+    shown = read_events(run, "system")
+    assert list(shown) == ["system/threads"]
+    assert [step for step, _ in shown["system/threads"]] == [4, 9, 6, 7]
 
 
 def test_other_ranks_are_not_shown(tmp_path):

@@ -1,5 +1,6 @@
 import os
 import sys
+from importlib.metadata import MetadataPathFinder
 
 import pytest
 
@@ -19,6 +20,8 @@ def site(tmp_path, monkeypatch):
         text = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n" if metadata is None else metadata
         for file, content in {"METADATA": text, **files}.items():
             (info / file).write_bytes(content if isinstance(content, bytes) else content.encode())
+        # What is installed is known by the folder's time, which two installs of one moment share.
+        MetadataPathFinder().invalidate_caches()
 
     install.folder = folder
     return install

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from burnish.track.start import RUN_DIR_VARIABLE, start_keeper
 
 _log = logging.getLogger(__name__)
 _POLL_S = 0.5
+_FINISH_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ def adopt_orphans(runs: Path) -> list[Adoption]:
         paths = RunPaths(runs / str(record["name"]))
         try:
             outcome = _adopt(paths)
+            if not outcome:
+                _let_finish(paths, record)
         except (BurnishError, OSError) as error:
             _log.warning("run %s: its record cannot be completed: %s", paths.name, error)
             continue
@@ -65,6 +69,16 @@ def _adopt(paths: RunPaths) -> str:
             return complete(paths)
         start_keeper(paths, lock)
         return "adopted"
+
+
+def _let_finish(paths: RunPaths, record: RunRecord) -> None:
+    """Wait a moment for whoever watches a run whose training has just ended: who looks wants to see the end."""
+    process = None if record.get("state") == "retrying" else _training_process(paths, record)
+    if process is None or not process.is_local or process.is_alive:
+        return
+    until = time.monotonic() + _FINISH_S
+    while time.monotonic() < until and read_record(paths).get("state") in LIVE_STATES:
+        time.sleep(_FINISH_S / 100)
 
 
 def sinks_of(paths: RunPaths) -> dict[str, SinkFactory]:

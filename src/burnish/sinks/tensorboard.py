@@ -18,6 +18,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from burnish.core.paths import RunPaths
 from burnish.journal import Kind, Record, Row
+from burnish.journal.reader import SYSTEM_RANK, JournalName
 from burnish.sinks.base import Batch, Sink, SinkState
 
 FOLDER = "tensorboard"
@@ -40,7 +41,10 @@ class _EventFile:
 
 
 class TensorBoardSink(Sink):
-    """Writes scalars of rank 0 to `<run>/tensorboard`. TensorBoard keeps them as 32-bit floats."""
+    """Writes scalars of rank 0 to `<run>/tensorboard`, those of the machine to a folder `system` in it.
+
+    TensorBoard keeps them as 32-bit floats.
+    """
 
     name: ClassVar[str] = "tensorboard"
 
@@ -60,7 +64,7 @@ class TensorBoardSink(Sink):
 
     def ship(self, batch: Batch) -> SinkState:
         """Append the batch's scalars."""
-        if batch.rank != 0:
+        if batch.rank not in (0, SYSTEM_RANK):
             return self._state
         file = self._files.get(batch.journal) or self._reopen(batch.journal)
         for entry in batch.entries:
@@ -79,11 +83,15 @@ class TensorBoardSink(Sink):
             file.handle.close()
 
     def _reopen(self, journal: str) -> _EventFile:
-        rank, started_us, pid = journal.removesuffix(".journal").split("-")
-        name = f"events.out.tfevents.{int(started_us) // 1_000_000:010d}.burnish.{started_us}.{rank}-{pid}"
+        written = JournalName.parse(Path(journal))
+        seconds, rank = written.started_us // 1_000_000, max(0, written.rank)
+        name = f"events.out.tfevents.{seconds:010d}.burnish.{written.started_us}.{rank}-{written.pid}"
+        # A run of its own in TensorBoard: a session start drops later steps of every tag of a run.
+        folder = self._folder / "system" if written.rank == SYSTEM_RANK else self._folder
+        folder.mkdir(exist_ok=True)
         known = self._state.get(journal)
         size, attempt, restarted = known if isinstance(known, list) else (0, 1, False)
-        fd = os.open(self._folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         size = min(size, os.fstat(fd).st_size)  # shorter when somebody deleted it: never a hole of zeros
         os.ftruncate(fd, size)
         handle = os.fdopen(fd, "r+b")

@@ -78,6 +78,8 @@ def parse_yaml(content: bytes | str, name: str, problems: list[Problem] | None =
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        if "nesting depth" in str(error.problem):  # libyaml's own limit, from 0.2.6 on: it reads ahead of its events
+            raise ConfigError([Problem(f"nested deeper than {_MAX_DEPTH} levels", where)]) from error
         raise ConfigError(
             [Problem(f"not YAML: {error.problem or error.context}", where, _hint(content, mark))]
         ) from error
