@@ -1,6 +1,7 @@
 """A clock that is set back or forth while a run trains: nothing is lost, and steps order the record."""
 
 import json
+import os
 import sys
 
 import pyarrow.parquet as pq
@@ -54,7 +55,8 @@ def clock(burnish, tmp_path):
     site.mkdir()
     (site / "sitecustomize.py").write_text(SITE)
     offset.write_text("0")
-    burnish.environ |= {"PYTHONPATH": str(site), "CLOCK_OFFSET": str(offset)}
+    path = os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH"))))
+    burnish.environ |= {"PYTHONPATH": path, "CLOCK_OFFSET": str(offset)}
     return offset
 
 
