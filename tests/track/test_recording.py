@@ -7,43 +7,13 @@ import shutil
 import numpy as np
 import pytest
 
-from burnish.journal import JournalReader, Kind, Record, Row
+from burnish.journal import Kind
 from burnish.journal.reader import journal_files
 from burnish.track import Run
 from burnish.track.tiers import Tier, Tiers
 
 
-@pytest.fixture
-def folder(tmp_path):
-    path = tmp_path / "20260101_toy_k7f2"
-    (path / "journal").mkdir(parents=True)
-    return path
-
-
-@pytest.fixture
-def run(folder):
-    return Run(folder)
-
-
-def entries(run):
-    run._writer.close()
-    found = []
-    for path in journal_files(run.paths.journals):
-        reader = JournalReader(path)
-        found += reader.read_all()
-        reader.close()
-    return found
-
-
-def rows(run):
-    return [(e.step, dict(zip(e.keys, e.values, strict=True))) for e in entries(run) if isinstance(e, Row)]
-
-
-def records(run, kind):
-    return [e for e in entries(run) if isinstance(e, Record) and e.kind == kind]
-
-
-def test_histogram_table_and_picture_belong_to_the_last_step_that_was_logged(run, folder):
+def test_histogram_table_and_picture_belong_to_the_last_step_that_was_logged(run, folder, records):
     run.log({"loss": 0.5}, 7)
     run.log_histogram("weights", np.arange(100.0), bins=4)
     run.log_table("samples", [{"prompt": "2+2", "reward": 1.0}], step=9)
@@ -58,12 +28,12 @@ def test_histogram_table_and_picture_belong_to_the_last_step_that_was_logged(run
     assert (folder / image.payload["file"]).stat().st_size == image.payload["bytes"]
 
 
-def test_before_the_first_step_a_record_has_none(run):
+def test_before_the_first_step_a_record_has_none(run, records):
     run.log_histogram("weights", [1.0, 2.0])
     assert records(run, Kind.HISTOGRAM)[0].step is None
 
 
-def test_figure_is_kept_as_it_looks_and_not_closed(run, folder):
+def test_figure_is_kept_as_it_looks_and_not_closed(run, folder, records):
     pyplot = pytest.importorskip("matplotlib.pyplot")
     figure, axes = pyplot.subplots()
     axes.plot([1, 2, 3])
@@ -75,7 +45,7 @@ def test_figure_is_kept_as_it_looks_and_not_closed(run, folder):
     assert (folder / record.payload["file"]).read_bytes().startswith(b"\x89PNG")
 
 
-def test_attention_and_model_graph_are_kept(run, folder):
+def test_attention_and_model_graph_are_kept(run, folder, records):
     torch = pytest.importorskip("torch")
     run.log_attention("attention", torch.ones(2, 2, 3, 3).tril() / 3, 1, tokens=["a", "b", "c"])
     run.log_model_graph(torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU()), (torch.zeros(1, 3),))
@@ -114,7 +84,7 @@ def test_wrong_type_raises_at_the_call(run, call):
         lambda run: run.log_artifact("no/such/file"),
     ],
 )
-def test_what_goes_wrong_below_is_a_warning_and_a_counter(run, call, caplog):
+def test_what_goes_wrong_below_is_a_warning_and_a_counter(run, call, caplog, rows):
     call(run)
     assert run.dropped == 1
     (message,) = caplog.messages
@@ -131,7 +101,7 @@ def test_media_folder_that_cannot_be_made_never_raises(run, folder, caplog):
     assert "cannot write" in caplog.messages[0]
 
 
-def test_tier_that_leaves_a_picture_out_does_not_even_draw_it(folder):
+def test_tier_that_leaves_a_picture_out_does_not_even_draw_it(folder, records):
     run = Run(folder, tiers=Tiers([Tier(("samples/*",), every=10)]))
 
     class Counting:
@@ -147,7 +117,7 @@ def test_tier_that_leaves_a_picture_out_does_not_even_draw_it(folder):
     assert Counting.drawn == 3
 
 
-def test_notes_tags_alerts_and_axes_are_recorded(run):
+def test_notes_tags_alerts_and_axes_are_recorded(run, records):
     run.log({"loss": 0.5}, 3)
     run.note("warm-up looks short")
     run.tag("pilot", "lora")
@@ -162,7 +132,7 @@ def test_notes_tags_alerts_and_axes_are_recorded(run):
     assert alert.payload == {"text": "for 100 steps", "level": "error", "reason": "alert"}
 
 
-def test_data_is_told_for_the_card(run, tmp_path):
+def test_data_is_told_for_the_card(run, tmp_path, records):
     (tmp_path / "train.jsonl").write_text('{"a": 1}\n')
     run.log_dataset("train", tmp_path / "train.jsonl", revision="v2")
     (card,) = [record.payload for record in records(run, Kind.LIFECYCLE) if record.key == "card"]
@@ -170,7 +140,7 @@ def test_data_is_told_for_the_card(run, tmp_path):
     assert (told["size_bytes"], told["revision"], len(told["sha256"])) == (9, "v2", 64)
 
 
-def test_learning_rates_are_logged_by_group(run):
+def test_learning_rates_are_logged_by_group(run, rows):
     torch = pytest.importorskip("torch")
     layers = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
     one = torch.optim.SGD(layers[0].parameters(), lr=0.5)
@@ -182,18 +152,18 @@ def test_learning_rates_are_logged_by_group(run):
     assert rows(run) == [(4, {"lr": 0.5}), (4, {"lr/body": 0.25, "lr/1": 0.125})]
 
 
-def test_lazy_values_are_written_with_the_next_call_at_their_own_step(run):
+def test_lazy_values_are_written_with_the_next_call_at_their_own_step(run, rows):
     torch = pytest.importorskip("torch")
     loss = torch.tensor(2.0)
     run.log({"loss": loss}, 3, lazy=True)
     loss.fill_(9.0)  # training goes on, in place
-    assert [e for e in entries(run) if isinstance(e, Row)] == []
+    assert rows(run) == []
     run.log({"loss": loss}, 4, lazy=True)
     run.log({"lr": 0.5}, 5)
     assert rows(run) == [(3, {"loss": 2.0}), (4, {"loss": 9.0}), (5, {"lr": 0.5})]
 
 
-def test_lazy_values_are_written_at_the_end(run):
+def test_lazy_values_are_written_at_the_end(run, rows):
     run.log({"loss": 0.5}, 3, lazy=True)
     run.finish()
     assert rows(run) == [(3, {"loss": 0.5})]
@@ -205,7 +175,7 @@ def test_lazy_value_of_a_wrong_type_raises_at_once(run):
     assert run.step == -1
 
 
-def test_forked_child_leaves_what_is_deferred_or_withheld_to_its_parent(folder):
+def test_forked_child_leaves_what_is_deferred_or_withheld_to_its_parent(folder, rows):
     run = Run(folder, tiers=Tiers([Tier(("x",), every=10)]))
     run.log({"x": 1.0, "y": 1.0}, 0)
     run.log({"x": 2.0}, 1)
@@ -227,7 +197,7 @@ def test_forked_child_leaves_what_is_deferred_or_withheld_to_its_parent(folder):
     ]
 
 
-def test_tiers_hold_back_write_at_a_checkpoint_and_say_what_they_dropped(folder):
+def test_tiers_hold_back_write_at_a_checkpoint_and_say_what_they_dropped(folder, rows, records):
     run = Run(folder, tiers=Tiers([Tier(("grad/*",), every=10)]))
     for step in range(15):
         run.log({"loss": 0.5, "grad/a": float(step)}, step)
@@ -242,7 +212,7 @@ def test_tiers_hold_back_write_at_a_checkpoint_and_say_what_they_dropped(folder)
     assert thinned == [{"dropped": {"grad/*": 13}}] * 2
 
 
-def test_phases_are_seconds_of_the_next_row(run):
+def test_phases_are_seconds_of_the_next_row(run, rows):
     with run.phase("data"), run.phase("tokenize"):
         pass
     run.log({"loss": 0.5}, 1)
@@ -253,7 +223,7 @@ def test_phases_are_seconds_of_the_next_row(run):
     assert set(second) == {"loss"}
 
 
-def test_what_python_logs_is_recorded_with_its_step(run):
+def test_what_python_logs_is_recorded_with_its_step(run, records):
     run.log({"loss": 0.5}, 3)
     handler = run.capture_logging("trainer", logging.WARNING)
     try:
@@ -266,7 +236,7 @@ def test_what_python_logs_is_recorded_with_its_step(run):
     assert record.payload["message"] == "slow loader: 3 s"
 
 
-def test_watched_model_logs_the_norms_of_steps_that_are_due(run):
+def test_watched_model_logs_the_norms_of_steps_that_are_due(run, rows):
     torch = pytest.importorskip("torch")
     model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 1))
     run.watch(model, every=2)
@@ -291,7 +261,7 @@ def test_summary_reads_what_was_logged_so_far(run):
     assert (found["last"], found["min"], found["best"], found["best_step"], found["count"]) == (5.0, 1.0, 1.0, 1, 4)
 
 
-def test_imported_packages_are_told_again_only_when_there_are_others(run, folder):
+def test_imported_packages_are_told_again_only_when_there_are_others(run, folder, records):
     run.report_imports()
     run.report_imports()
     cards = [record.payload for record in records(run, Kind.LIFECYCLE) if record.key == "card"]
@@ -299,7 +269,7 @@ def test_imported_packages_are_told_again_only_when_there_are_others(run, folder
     assert {"burnish", "numpy", "msgspec"} <= set(cards[0]["imported"])
 
 
-def test_artifact_is_kept_and_another_run_uses_it(tmp_path):
+def test_artifact_is_kept_and_another_run_uses_it(tmp_path, records):
     runs = [Run(tmp_path / name) for name in ("20260101_a_aaaa", "20260101_b_bbbb")]
     for run in runs:
         run.paths.journals.mkdir(parents=True)

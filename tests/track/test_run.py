@@ -9,39 +9,8 @@ import threading
 import numpy as np
 import pytest
 
-from burnish.journal import JournalReader, Kind, Record, Row
-from burnish.journal.reader import journal_files
+from burnish.journal import Kind
 from burnish.track import Run
-
-
-@pytest.fixture
-def folder(tmp_path):
-    path = tmp_path / "20260101_toy_k7f2"
-    (path / "journal").mkdir(parents=True)
-    return path
-
-
-@pytest.fixture
-def run(folder):
-    return Run(folder)
-
-
-def entries(run):
-    run._writer.close()
-    found = []
-    for path in journal_files(run.paths.journals):
-        reader = JournalReader(path)
-        found += reader.read_all()
-        reader.close()
-    return found
-
-
-def rows(run):
-    return [(e.step, dict(zip(e.keys, e.values, strict=True))) for e in entries(run) if isinstance(e, Row)]
-
-
-def records(run, kind):
-    return [e for e in entries(run) if isinstance(e, Record) and e.kind == kind]
 
 
 def test_id_is_the_last_part_of_the_name(run):
@@ -63,17 +32,17 @@ def test_id_is_the_last_part_of_the_name(run):
     ],
     ids=repr,
 )
-def test_numbers_of_python_and_numpy_are_logged(run, value, kept):
+def test_numbers_of_python_and_numpy_are_logged(run, value, kept, rows):
     run.log({"x": value, "y": 1.0})
     assert rows(run) == [(0, {"x": kept, "y": 1.0})]
 
 
-def test_nan_is_kept(run):
+def test_nan_is_kept(run, rows):
     run.log({"x": math.nan})
     assert math.isnan(rows(run)[0][1]["x"])
 
 
-def test_numbers_of_torch_are_logged_with_and_without_gradient(run):
+def test_numbers_of_torch_are_logged_with_and_without_gradient(run, rows):
     torch = pytest.importorskip("torch")
     weight = torch.tensor(2.0, requires_grad=True)
     values = {"loss": weight * 2, "count": torch.tensor(3), "half": torch.tensor(0.5, dtype=torch.bfloat16)}
@@ -93,7 +62,7 @@ def test_numbers_of_torch_are_logged_with_and_without_gradient(run):
     ],
     ids=repr,
 )
-def test_value_that_is_no_number_is_refused(run, value, message):
+def test_value_that_is_no_number_is_refused(run, value, message, rows):
     with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
         run.log({"x": value})
     assert (rows(run), run.dropped, run.step) == ([], 0, -1)
@@ -106,7 +75,7 @@ def test_tensor_of_several_numbers_is_refused(run):
 
 
 @pytest.mark.parametrize("value", [0.5, 1])
-def test_name_that_is_no_string_is_refused(run, value):
+def test_name_that_is_no_string_is_refused(run, value, rows):
     with pytest.raises(TypeError, match=r"^a metric's name must be a string, not 7$"):
         run.log({7: value})
     assert rows(run) == []
@@ -117,14 +86,14 @@ def test_step_that_is_no_integer_is_refused(run):
         run.log({"x": 1.0}, step=1.5)
 
 
-def test_steps_count_from_zero_and_go_on_after_a_given_one(run):
+def test_steps_count_from_zero_and_go_on_after_a_given_one(run, rows):
     for step in (None, None, 10, None, np.int64(3), None):
         run.log({"x": 0.5}, step)
     assert [step for step, _ in rows(run)] == [0, 1, 10, 11, 3, 4]
     assert run.step == 4
 
 
-def test_resume_is_recorded_and_steps_go_on_after_it(run):
+def test_resume_is_recorded_and_steps_go_on_after_it(run, rows, records):
     run.resume(41)
     run.log({"x": 0.5})
     (resume,) = [record for record in records(run, Kind.LIFECYCLE) if record.key == "resume"]
@@ -132,7 +101,7 @@ def test_resume_is_recorded_and_steps_go_on_after_it(run):
     assert rows(run)[0][0] == 42
 
 
-def test_checkpoint_inside_the_run_is_named_relative_to_it(run, folder, tmp_path):
+def test_checkpoint_inside_the_run_is_named_relative_to_it(run, folder, tmp_path, records):
     run.log_checkpoint(folder / "checkpoints" / "checkpoint-5", 5, {"loss": 0.5})
     run.log_checkpoint(tmp_path / "elsewhere", 6, {"loss": np.float64(0.25)})
     found = [(record.step, record.key, record.payload) for record in records(run, Kind.CHECKPOINT)]
@@ -142,7 +111,7 @@ def test_checkpoint_inside_the_run_is_named_relative_to_it(run, folder, tmp_path
     ]
 
 
-def test_text_and_facts_are_recorded(run):
+def test_text_and_facts_are_recorded(run, records):
     run.log_text("sample", "Grüße", step=3)
     run.report({"seed": 2**100, "device": "cpu"})
     run.expect(500)
@@ -153,13 +122,13 @@ def test_text_and_facts_are_recorded(run):
     assert facts["total"] == {"steps": 500}
 
 
-def test_text_that_is_no_valid_unicode_is_kept(run):
+def test_text_that_is_no_valid_unicode_is_kept(run, records):
     run.log_text("sample", "caf\udce9")
     assert records(run, Kind.TEXT)[0].payload == {"text": "caf\\udce9"}
     assert run.dropped == 0
 
 
-def test_finish_is_recorded_once(run):
+def test_finish_is_recorded_once(run, records):
     run.log({"x": 0.5})
     run.finish("stopped", exit_code=75, error="asked to")
     run.finish()
@@ -167,14 +136,14 @@ def test_finish_is_recorded_once(run):
     assert [end.payload for end in ends] == [{"status": "stopped", "exit_code": 75, "error": "asked to", "dropped": 0}]
 
 
-def test_context_manager_records_how_it_was_left(folder):
+def test_context_manager_records_how_it_was_left(folder, records):
     with pytest.raises(RuntimeError), Run(folder) as run:
         raise RuntimeError("shapes differ")
     end = records(run, Kind.LIFECYCLE)[-1].payload
     assert (end["status"], end["exit_code"], end["error"]) == ("failed", 1, "RuntimeError: shapes differ")
 
 
-def test_credential_in_an_error_is_masked(run, monkeypatch):
+def test_credential_in_an_error_is_masked(run, monkeypatch, records):
     monkeypatch.setenv("HF_TOKEN", "hf_abcdefgh")
     run.finish("failed", exit_code=1, error="401 for hf_abcdefgh at https://me:s3cret@hub")
     assert records(run, Kind.LIFECYCLE)[-1].payload["error"] == "401 for *** at https://me:***@hub"
@@ -195,7 +164,7 @@ def test_journal_folder_that_is_gone_gives_one_warning_and_a_counter(run, folder
     assert message.endswith("; training goes on")
 
 
-def test_folder_that_comes_back_is_written_again_and_the_loss_is_told(run, folder):
+def test_folder_that_comes_back_is_written_again_and_the_loss_is_told(run, folder, rows, records):
     shutil.rmtree(folder / "journal")
     run.log({"x": 0.5})
     (folder / "journal").mkdir()
@@ -214,7 +183,7 @@ def test_folder_that_comes_back_is_written_again_and_the_loss_is_told(run, folde
     ],
     ids=["step", "text", "fact"],
 )
-def test_what_cannot_be_written_is_counted_and_never_raises(run, call, caplog):
+def test_what_cannot_be_written_is_counted_and_never_raises(run, call, caplog, rows):
     call(run)
     run.log({"x": 1.0}, step=1)
     assert rows(run) == [(1, {"x": 1.0})]
@@ -249,7 +218,7 @@ def test_read_only_journal_folder_gives_one_warning_and_a_counter(folder):
     assert done.stderr.count("cannot write to") == 1
 
 
-def test_threads_may_log_at_once(run):
+def test_threads_may_log_at_once(run, rows):
     def work(number):
         for step in range(100):
             run.log({f"t{number}": float(step)}, step)

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, TypeAlias
 
 from burnish.core.errors import StorageError, UsageError
+from burnish.core.files import draft_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -147,7 +147,7 @@ def replaced(path: Path, *, force: bool) -> Iterator[BinaryIO]:
         return
     if path.exists() and not force:
         raise StorageError(f"{path} exists already", hint="choose another name, or replace it: --force")
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft = draft_of(path)
     with _told(path):
         try:
             with draft.open("wb") as file:

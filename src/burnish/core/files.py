@@ -24,6 +24,14 @@ def make_folder(path: Path, *, hint: str = "") -> Path:
     return path
 
 
+def draft_of(path: Path) -> Path:
+    """Return where to write what shall take a file's place: beside it, hidden, and nobody else's.
+
+    The process id is not enough: threads share it, and so may two hosts on one network disk.
+    """
+    return path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(6).hex()}.tmp")
+
+
 def write_atomic(path: Path, content: bytes | str, *, durable: bool = False) -> None:
     """Write a file so that a reader sees the old content or the new, never half of it.
 
@@ -33,8 +41,8 @@ def write_atomic(path: Path, content: bytes | str, *, durable: bool = False) -> 
         durable: Also survive a power cut (fsync of the file and its folder).
     """
     raw = content.encode(errors="backslashreplace") if isinstance(content, str) else content
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    draft = draft_of(path)
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:
         try:
             view = memoryview(raw)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from burnish.core.files import draft_of
 from burnish.journal.columns import Floats, Integers
 from burnish.journal.series import Scalars, Series
 
@@ -47,7 +48,7 @@ def write_parquet(scalars: Scalars, path: Path, each: Callable[[str, int, int, S
         path: The file.
         each: Called with name, rank, first row and points of each series that is written.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft = draft_of(path)
     try:
         with pq.ParquetWriter(
             draft, _SCHEMA, compression="zstd", use_dictionary=["key"], column_encoding=_ENCODING

@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 
 from burnish.core.errors import JournalError
+from burnish.core.files import draft_of
 from burnish.journal.pyramid import Nodes, Pyramid
 from burnish.journal.series import Series
 
@@ -46,7 +47,7 @@ class PyramidWriter:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self._draft = draft_of(path)
         self._file: BinaryIO = self._draft.open("wb")
         self._directory = _Directory(FORMAT, {})
 

@@ -6,11 +6,11 @@ A name is there only when its whole content is: who finds `media/<sha256>.png` m
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import threading
 from dataclasses import dataclass
 from pathlib import Path
+
+from burnish.core.files import write_atomic
 
 _SUFFIX = re.compile(r"[a-z0-9]{1,16}")
 
@@ -53,7 +53,7 @@ def store_blob(run_root: Path, content: bytes, suffix: str, folder: str = "media
     path = run_root / blob.file
     if not _is_whole(path, blob.bytes):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, content)
+        write_atomic(path, content)
     return blob
 
 
@@ -63,20 +63,3 @@ def _is_whole(path: Path, size: int) -> bool:
         return path.stat().st_size == size
     except OSError:
         return False
-
-
-def _write(path: Path, content: bytes) -> None:
-    # the process id is not enough: threads share it, and so may two hosts on one network disk
-    draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}-{os.urandom(4).hex()}.tmp")
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    try:
-        try:
-            view = memoryview(content)
-            while view:
-                view = view[os.write(fd, view) :]
-        finally:
-            os.close(fd)
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
