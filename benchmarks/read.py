@@ -94,9 +94,9 @@ def _compaction_table(results: Results, rows: int) -> str:
     lines = [f"{'compaction':<44}{'s':>8}{'M points/s':>13}"]
     for title, took_s, of in (
         ("journal → metrics.parquet, metrics.pyramid", told["whole_s"], points),
-        ("  reading the journal", told["read_s"], points),
-        ("  metrics.parquet, flushed", told["parquet_s"], points),
-        ("  pyramids", told["pyramid_s"], points),
+        ("  reading the journal, alone", told["read_s"], points),
+        ("  metrics.parquet, alone", told["parquet_s"], points),
+        ("  pyramids, alone", told["pyramid_s"], points),
         ("pyarrow.write_table of the same, its defaults", told["floor_s"], points),
         ("pyarrow.read_table of metrics.parquet", results.get("parquet", {}).get("pyarrow_s"), points),
         ("polars.read_parquet of metrics.parquet", results.get("parquet", {}).get("polars_s"), points),
