@@ -37,14 +37,14 @@ class Block:
     values: Floats
 
 
-def read_columns(bodies: Iterable[memoryview], keys: dict[int, tuple[str, ...]]) -> tuple[list[Block], list[Record]]:
+def read_columns(bodies: Iterable[bytes], keys: dict[int, tuple[str, ...]]) -> tuple[list[Block], list[Record]]:
     """Return the rows of some bodies as blocks, and their records.
 
     Args:
         bodies: What `scan` found.
         keys: Key sets by number; those met on the way are added, so pass the same one for a whole file.
     """
-    packed: dict[int, list[memoryview]] = {}
+    packed: dict[int, list[bytes]] = {}
     old: dict[tuple[str, ...], list[Row]] = {}
     records: list[Record] = []
     for body in bodies:
@@ -61,7 +61,7 @@ def read_columns(bodies: Iterable[memoryview], keys: dict[int, tuple[str, ...]])
     return blocks + [_gathered(names, rows) for names, rows in old.items()], records
 
 
-def _unpacked(size: int, bodies: list[memoryview], keys: dict[int, tuple[str, ...]]) -> Iterator[Block]:
+def _unpacked(size: int, bodies: list[bytes], keys: dict[int, tuple[str, ...]]) -> Iterator[Block]:
     width, rest = divmod(size - ROW_HEAD_BYTES, 8)
     if width < 0 or rest:  # whole, but no row: a stranger wrote it
         return

@@ -83,7 +83,7 @@ def row_struct(width: int) -> struct.Struct:
     return struct.Struct(f"<BIqdI{width}d")
 
 
-def decode(bodies: Iterable[memoryview], keys: dict[int, tuple[str, ...]]) -> Iterator[Row | Record]:
+def decode(bodies: Iterable[bytes], keys: dict[int, tuple[str, ...]]) -> Iterator[Row | Record]:
     """Turn bodies into rows and records, in their order.
 
     Args:
@@ -96,7 +96,7 @@ def decode(bodies: Iterable[memoryview], keys: dict[int, tuple[str, ...]]) -> It
             yield entry
 
 
-def decode_record(body: memoryview, keys: dict[int, tuple[str, ...]]) -> Row | Record | None:
+def decode_record(body: bytes, keys: dict[int, tuple[str, ...]]) -> Row | Record | None:
     """Return what a MessagePack body holds; None for a key set, which is added to `keys`, and for what nobody knows."""
     match _fields(body):
         case [Kind.KEYS, int(), int() as number, [*names]] if all(isinstance(name, str) for name in names):
@@ -111,7 +111,7 @@ def decode_record(body: memoryview, keys: dict[int, tuple[str, ...]]) -> Row | R
     return None
 
 
-def _fields(body: memoryview) -> object:
+def _fields(body: bytes) -> object:
     """Return what a body says; a whole frame may hold anything, if a stranger wrote it."""
     try:
         return _decode_body(body)
@@ -119,7 +119,7 @@ def _fields(body: memoryview) -> object:
         return None
 
 
-def _packed(body: memoryview, keys: dict[int, tuple[str, ...]]) -> Row | None:
+def _packed(body: bytes, keys: dict[int, tuple[str, ...]]) -> Row | None:
     width, rest = divmod(len(body) - ROW_HEAD_BYTES, 8)
     if width < 0 or rest:  # whole, but no row: a stranger wrote it
         return None

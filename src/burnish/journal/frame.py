@@ -83,7 +83,7 @@ def frame(body: bytes, salt_crc: int) -> bytes:
 class Scan:
     """What a buffer of frames held: bodies, damage, and the file offset at which reading stopped."""
 
-    bodies: list[memoryview]
+    bodies: list[bytes]
     damage: list[Damage]
     end: int
 
@@ -99,11 +99,11 @@ def scan(buffer: bytes, salt_crc: int, base: int) -> Scan:
         salt_crc: The CRC-32 of the file's salt.
         base: The file offset of the buffer; offsets in the result count from the file's beginning.
     """
-    bodies: list[memoryview] = []
+    bodies: list[bytes] = []
     damage: list[Damage] = []
-    view, at = memoryview(buffer), 0
+    at = 0
     while True:
-        at = _take_good(buffer, view, at, salt_crc, bodies)
+        at = _take_good(buffer, at, salt_crc, bodies)
         if at >= len(buffer):
             break
         good = _next_good(buffer, at + 1, salt_crc)
@@ -114,17 +114,18 @@ def scan(buffer: bytes, salt_crc: int, base: int) -> Scan:
     return Scan(bodies, damage, base + at)
 
 
-def _take_good(buffer: bytes, view: memoryview, at: int, salt_crc: int, bodies: list[memoryview]) -> int:
+def _take_good(buffer: bytes, at: int, salt_crc: int, bodies: list[bytes]) -> int:
     """Add the bodies of the good frames from an offset on; return the offset after the last.
 
-    This loop is the floor of everything that reads a journal, hence the local names and the seeds kept by size.
+    This loop is the floor of everything that reads a journal, hence the local names and the seeds kept by size. Copies
+    cost less than views: the collector of cycles looks at each view again and again.
     """
     unpack, take, seeds = FRAME_HEADER.unpack_from, bodies.append, _Seeds(salt_crc)
     last = len(buffer) - FRAME_HEADER_BYTES
     while at <= last:
         mark, size, crc = unpack(buffer, at)
         start = at + FRAME_HEADER_BYTES
-        body = view[start : start + size]
+        body = buffer[start : start + size]
         if mark != MARK or not 0 < size <= MAX_BODY_BYTES or len(body) < size or crc32(body, seeds[size]) != crc:
             break
         take(body)

@@ -70,7 +70,7 @@ class JournalReader:
         """Return the rows and records that were completed since the last call (at most some 32 MiB)."""
         return list(decode(self.read_bodies(), self.keys))
 
-    def read_bodies(self) -> list[memoryview]:
+    def read_bodies(self) -> list[bytes]:
         """Return the bodies that were completed since the last call, not decoded (at most some 32 MiB).
 
         Whoever decodes them adds the key sets that it meets to `keys`.

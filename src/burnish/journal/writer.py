@@ -21,6 +21,7 @@ from burnish.core.errors import JournalError
 from burnish.journal.entry import PACKED_ROW, Kind, encode_body, row_struct
 from burnish.journal.frame import (
     FRAME_HEADER,
+    FRAME_HEADER_BYTES,
     KEYS_EVERY_BYTES,
     MARK,
     MAX_BODY_BYTES,
@@ -35,12 +36,13 @@ SEGMENT_BYTES = 512 << 20
 """A file that has grown so large is left for another: no sequence number overflows, and files can be archived."""
 _MOST_KEY_SETS = 4096  # a name that holds the step would otherwise fill the memory
 _NAME_TRIES = 1000
+_pack_header = FRAME_HEADER.pack
 
 
 class _KeySet:
     """A key set that a file has named, and all that is the same in each of its rows."""
 
-    __slots__ = ("named_at", "number", "pack", "seed", "size")
+    __slots__ = ("frame_size", "named_at", "number", "pack", "seed", "size")
 
     def __init__(self, number: int, width: int, salt_crc: int, named_at: int) -> None:
         layout = row_struct(width)
@@ -48,6 +50,7 @@ class _KeySet:
         self.named_at = named_at
         self.pack = layout.pack
         self.size = layout.size
+        self.frame_size = FRAME_HEADER_BYTES + layout.size
         self.seed = checksum_seed(layout.size, salt_crc)
 
 
@@ -164,10 +167,10 @@ class JournalWriter:
                 known = segment.name_keys(keys)
             # What `frame` and `_Segment.write` do, written out: each call less is a twentieth of the whole.
             body = known.pack(PACKED_ROW, next(segment.seq), step, at, known.number, *values)
-            raw = FRAME_HEADER.pack(MARK, known.size, crc32(body, known.seed)) + body
-            if write(segment.descriptor, raw) != len(raw):
+            done = write(segment.descriptor, _pack_header(MARK, known.size, crc32(body, known.seed)) + body)
+            if done != known.frame_size:
                 raise OSError(28, "short write: no space left on device")
-            segment.written += len(raw)
+            segment.written += done
         except OSError:
             self._abandon(segment)
             raise

@@ -11,8 +11,8 @@ from burnish.track.card import read_card, write_card
 from burnish.track.fingerprint import complete_fingerprint
 
 
-def compact(paths: RunPaths, definitions: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
-    """Write a run's `metrics.parquet`; return what `run.json` says of its scalars.
+def close_metrics(paths: RunPaths, definitions: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
+    """Write a run's `metrics.parquet` and `metrics.pyramid`; return what `run.json` says of its scalars.
 
     Args:
         paths: The run.
@@ -22,11 +22,9 @@ def compact(paths: RunPaths, definitions: Mapping[str, Mapping[str, object]]) ->
         OSError: The file cannot be written; the journals can be compacted later.
     """
     # numpy and pyarrow cost more to import than a short command takes, and only the end needs them
-    from burnish.journal.parquet import write_parquet
-    from burnish.journal.series import load_scalars
+    from burnish.journal.compact import compact
 
-    scalars = load_scalars(paths.journals)
-    write_parquet(scalars, paths.metrics)
+    scalars = compact(paths)
     told: dict[str, object] = {"summary": scalars.summary(definitions)}
     if scalars.damage:
         told["damage"] = {name: sum(d.size_bytes for d in found) for name, found in scalars.damage.items()}

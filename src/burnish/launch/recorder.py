@@ -164,7 +164,7 @@ class Recorder:
             ended: How its last attempt ended.
             hurry: Asked while waiting for sinks, data and channels; True leaves the rest of it for later.
         """
-        from burnish.launch.closing import compact, complete_card
+        from burnish.launch.closing import close_metrics, complete_card
 
         if self._sampler is not None:
             self._sampler.close()
@@ -180,7 +180,7 @@ class Recorder:
         self.record.update(exit_code=ended.shell_code, reason=reason, ended=self._clock())
         self._update()
         try:
-            self.record.update(compact(self.paths, self._definitions))
+            self.record.update(close_metrics(self.paths, self._definitions))
         except OSError as error:
             # The journal is intact and can be compacted later; a full disk must not leave the run unfinished.
             _log.warning("run %s: cannot write %s: %s", self.paths.name, self.paths.metrics.name, error)

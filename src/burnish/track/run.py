@@ -49,6 +49,7 @@ class Run(Recording):
         self._imported: object = None
         # Whether a row needs more than to be written: most runs' rows do not, and pay one look for it.
         self._has_extras = bool(self._tiers)
+        self._has_arrays = False
 
     def log(self, values: Mapping[str, float], step: int | None = None, *, lazy: bool = False) -> None:
         """Record scalars of one step.
@@ -67,7 +68,13 @@ class Run(Recording):
             self._defer(values, step)
             return
         row = tuple(values.values())
-        if not _FLOATS.issuperset(map(type, row)):
+        try:
+            # The sum of a row is a float where all of it is, or integers beside floats, which are packed alike: quicker
+            # than a look at each. Once a tensor was met, each is looked at: its sum would be computed on the device.
+            is_plain = not self._has_arrays and type(sum(row)) is float
+        except (TypeError, OverflowError):
+            is_plain = False
+        if not is_plain:
             row = self._numbers(values, row)
         self._step = step
         try:
@@ -208,6 +215,8 @@ class Run(Recording):
         Raises:
             TypeError: One is no number.
         """
+        if _FLOATS.issuperset(map(type, row)):
+            return row
         if _NUMBERS.issuperset(map(type, row)):
             try:
                 return tuple(map(float, row))
@@ -215,6 +224,7 @@ class Run(Recording):
                 pass  # an integer beyond a float's range, which becomes infinite below
         from burnish.track.lazy import read_numbers
 
+        self._has_arrays = True
         return tuple(read_numbers(values).values())
 
     def _defer(self, values: Mapping[str, float], step: int) -> None:
