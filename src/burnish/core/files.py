@@ -60,6 +60,12 @@ def write_atomic(path: Path, content: bytes | str, *, durable: bool = False) -> 
         sync_folder(path.parent)
 
 
+def drop_drafts(path: Path) -> None:
+    """Remove the drafts of a file whose writers were killed; the caller is the only one who may write it."""
+    for draft in path.parent.glob(f".{path.name}.*.tmp"):
+        draft.unlink(missing_ok=True)
+
+
 def sync_folder(path: Path) -> None:
     """Make the names in a folder durable (fsync of the directory)."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

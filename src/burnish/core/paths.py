@@ -78,6 +78,8 @@ def _project_file(folder: Path) -> tuple[Path | None, dict[str, object]]:
     """Return a folder's project file and what it says; none where it has none."""
     own = folder / _PROJECT_FILE
     pyproject = folder / "pyproject.toml"
+    if not os.access(folder, os.X_OK):  # somebody else's folder above: what it holds cannot be known
+        return None, {}
     in_pyproject = _table(pyproject) if pyproject.is_file() else None
     if not own.is_file():
         return (pyproject, _checked(in_pyproject, pyproject)) if in_pyproject is not None else (None, {})

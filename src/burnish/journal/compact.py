@@ -14,7 +14,7 @@ def compact(run: RunPaths) -> Scalars:
     Raises:
         OSError: One of them cannot be written; the journals hold everything still.
     """
-    scalars = load_scalars(run.journals)
+    scalars = load_scalars(run.journals, is_over=True)
     # The pyramids of an earlier end point into its Parquet file.
     run.pyramid.unlink(missing_ok=True)
     with PyramidWriter(run.pyramid) as pyramids:

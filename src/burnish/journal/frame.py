@@ -62,6 +62,34 @@ def read_salt(header: bytes, name: str) -> bytes:
     return bytes(salt)
 
 
+def recover_salt_crc(buffer: bytes) -> int | None:
+    """Return the CRC-32 of a lost salt, from the first two frames behind a file's header; None if they do not agree.
+
+    A checksum is affine over GF(2) in what it begins with, so that a whole frame tells what that was.
+    """
+    start = FRAME_HEADER_BYTES
+    if len(buffer) < start:
+        return None
+    mark, size, crc = FRAME_HEADER.unpack_from(buffer)
+    body = buffer[start : start + size]
+    if mark != MARK or len(body) < size:
+        return None
+    rest = crc ^ crc32(body, checksum_seed(size, 0))
+    zero, found = crc32(body, checksum_seed(size, 0)), 0
+    reduced: list[tuple[int, int]] = []  # what flips the checksum's highest bit left, and the bits of the salt for it
+    for bit in range(32):
+        flips, bits = crc32(body, checksum_seed(size, 1 << bit)) ^ zero, 1 << bit
+        for other, by in reduced:
+            if flips ^ other < flips:
+                flips, bits = flips ^ other, bits ^ by
+        reduced.append((flips, bits))
+        reduced.sort(reverse=True)
+    for flips, bits in reduced:
+        if rest ^ flips < rest:
+            rest, found = rest ^ flips, found ^ bits
+    return found if not rest and _is_good(memoryview(buffer), start + size, found) else None
+
+
 def checksum_seed(size: int, salt_crc: int) -> int:
     """Return the checksum of what stands before a body of this size: the file's salt and the length."""
     return crc32(_LENGTH.pack(size), salt_crc)

@@ -10,10 +10,19 @@ from zlib import crc32
 
 from burnish.core.errors import JournalError
 from burnish.journal.entry import Record, Row, decode
-from burnish.journal.frame import FILE_HEADER_BYTES, KEYS_EVERY_BYTES, Damage, read_salt, scan
+from burnish.journal.frame import (
+    FILE_HEADER_BYTES,
+    KEYS_EVERY_BYTES,
+    MAGIC,
+    Damage,
+    read_salt,
+    recover_salt_crc,
+    scan,
+)
 
 _log = logging.getLogger(__name__)
 _CHUNK_BYTES = 32 << 20
+_BEGINNING_BYTES = 1 << 16  # holds the first two frames: what the writer says of itself, and a key set or a record
 SYSTEM_RANK = -1
 """Stands for the process that watches a run, in whose journal system metrics and alerts are."""
 _SYSTEM = "system"
@@ -31,13 +40,17 @@ class JournalName:
     def parse(cls, path: Path) -> JournalName:
         """Read a name; one that does not follow the rule sorts first."""
         rank, *rest = path.stem.split("-")
-        if len(rest) == 2 and all(part.isdigit() for part in rest) and (rank.isdigit() or rank == _SYSTEM):
+        if len(rest) == 2 and all(map(_is_number, rest)) and (_is_number(rank) or rank == _SYSTEM):
             return cls(SYSTEM_RANK if rank == _SYSTEM else int(rank), int(rest[0]), int(rest[1]))
         return cls(SYSTEM_RANK, 0, 0)
 
     def __str__(self) -> str:
         rank = _SYSTEM if self.rank == SYSTEM_RANK else str(self.rank)
         return f"{rank}-{self.started_us}-{self.pid}.journal"
+
+
+def _is_number(part: str) -> bool:
+    return part.isascii() and part.isdigit()  # "²" is a digit as well, and no number
 
 
 def journal_files(folder: Path) -> list[Path]:
@@ -59,7 +72,12 @@ class JournalReader:
     def __init__(self, path: Path, offset: int = 0) -> None:
         self.path = path
         self.damage: list[Damage] = []
-        self._file = path.open("rb")
+        try:
+            self._file = path.open("rb")
+        except FileNotFoundError:
+            raise  # a writer on a full disk takes its empty file away again
+        except OSError as error:  # a folder of that name, or somebody else's file: it must not hide the others
+            raise JournalError(f"{path} cannot be read: {error.strerror}") from error
         self.keys: dict[int, tuple[str, ...]] = {}
         self._salt_crc: int | None = None
         self.offset = max(offset, FILE_HEADER_BYTES)
@@ -103,6 +121,12 @@ class JournalReader:
         """Bytes after the last whole frame: a frame being written, or cut off by a crash."""
         return max(0, self.path.stat().st_size - self.offset)
 
+    @property
+    def torn(self) -> list[Damage]:
+        """What follows the last whole frame, as damage: for a file that nobody writes any more."""
+        size = self.torn_bytes
+        return [Damage(self.offset, size, "torn end")] if size else []
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
@@ -113,8 +137,27 @@ class JournalReader:
             header = self._file.read(FILE_HEADER_BYTES)
             if len(header) < FILE_HEADER_BYTES:
                 return False  # the file was made a moment ago, or its writer died in that moment
-            self._salt_crc = crc32(read_salt(header, str(self.path)))
+            self._salt_crc = self._read_salt_crc(header)
         return True
+
+    def _read_salt_crc(self, header: bytes) -> int:
+        """Return the checksum of the file's salt, also when a bit of its header was flipped.
+
+        Raises:
+            JournalError: The file is not a journal, or has a newer format.
+        """
+        beginning = self._file.read(_BEGINNING_BYTES)
+        try:
+            told = crc32(read_salt(header, str(self.path)))
+        except JournalError:
+            if header.startswith(MAGIC) or (recovered := recover_salt_crc(beginning)) is None:
+                raise
+        else:
+            found = scan(beginning, told, FILE_HEADER_BYTES)
+            if found.bodies or (recovered := recover_salt_crc(beginning)) is None:
+                return told
+        self.damage.append(Damage(0, FILE_HEADER_BYTES, "broken header"))
+        return recovered
 
     def _look_back_for_keys(self) -> None:
         if not self._read_header():
@@ -160,6 +203,12 @@ class RunReader:
             except JournalError as error:
                 self.unreadable[name] = str(error)
                 _log.warning("%s; it is passed over", error)
+
+    def torn(self) -> Iterator[tuple[JournalReader, Damage]]:
+        """Yield what follows the last whole frame of each file, once nobody writes to them any more."""
+        for reader in self._readers.values():
+            for damage in reader.torn:
+                yield reader, damage
 
     def close(self) -> None:
         """Close the files."""

@@ -170,31 +170,37 @@ class Scalars:
         return min((cut for cut in later if cut is not None), default=None)
 
 
-def load_scalars(folder: Path) -> Scalars:
+def load_scalars(folder: Path, *, is_over: bool = False) -> Scalars:
     """Read every scalar of a run, finished or live.
 
     Args:
         folder: The run's journal folder.
+        is_over: Nobody writes to it any more: what follows the last whole frame of a file is damage.
     """
     scalars = Scalars()
     for place, path in enumerate(journal_files(folder)):
         try:
-            reader = JournalReader(path)
+            found = _collect(path, place, scalars, is_over=is_over)
         except FileNotFoundError:
             continue  # a writer on a full disk took its empty file away again
-        try:
-            _collect(reader, place, scalars)
-            found = reader.damage
         except JournalError as error:  # one file with a broken header must not hide the others
             found = [Damage(0, path.stat().st_size, error.message)]
-        finally:
-            reader.close()
         if found:
             scalars.damage[path.name] = found
     return scalars
 
 
-def _collect(reader: JournalReader, place: int, scalars: Scalars) -> None:
+def _collect(path: Path, place: int, scalars: Scalars, *, is_over: bool) -> list[Damage]:
+    """Add what a file holds; return its damage."""
+    reader = JournalReader(path)
+    try:
+        _read_all(reader, place, scalars)
+        return reader.damage + (reader.torn if is_over else [])
+    finally:
+        reader.close()
+
+
+def _read_all(reader: JournalReader, place: int, scalars: Scalars) -> None:
     rank = JournalName.parse(reader.path).rank
     number, before = 1, -1
     attempt: _Attempt | None = None

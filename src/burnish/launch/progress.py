@@ -37,6 +37,8 @@ class Progress:
     dropped: int = 0
     stop_signals: int = 0
     times: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=_SPEED_WINDOW))
+    _lost: dict[tuple[int, int], int] = field(default_factory=dict)
+    """Calls that could not be written, by attempt and process, as each last said."""
 
     @property
     def steps_per_s(self) -> float:
@@ -77,6 +79,7 @@ class Progress:
             attempt = record.payload.get("attempt")
             if isinstance(attempt, int) and attempt != self.attempt:
                 self.begin(attempt)
+            self._account_lost(record, pid)  # a file that follows one on a full disk; there may never be an end
         elif record.key == "resume" and record.step is not None:
             self.step = record.step
             self.times.clear()
@@ -87,8 +90,14 @@ class Progress:
             self.reported = _merged(self.reported, record.payload)
         elif record.key == "end":
             self.ends[pid] = record.payload
-            dropped = record.payload.get("dropped")
-            self.dropped += dropped if isinstance(dropped, int) else 0
+            self._account_lost(record, pid)
+
+    def _account_lost(self, record: Record, pid: int) -> None:
+        dropped = record.payload.get("dropped")
+        self._lost[self.attempt, pid] = max(
+            dropped if isinstance(dropped, int) else 0, self._lost.get((self.attempt, pid), 0)
+        )
+        self.dropped = sum(self._lost.values())
 
 
 def _merged(old: Mapping[str, object], new: Mapping[str, object]) -> dict[str, object]:

@@ -15,7 +15,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from burnish.core.files import write_json
+from burnish.core.clock import SteadyClock
+from burnish.core.files import drop_drafts, write_json
 from burnish.core.paths import RunPaths
 from burnish.core.processes import ProcessIdentity
 from burnish.core.secrets import Masker
@@ -65,7 +66,8 @@ class Recorder:
         self.record = read_own_record(paths)
         self.record["supervisor"] = ProcessIdentity.of(os.getpid()).to_json()
         self.progress = Progress()
-        self._clock = clock
+        told = (self.record.get("created"), self.record.get("started"))
+        self._clock = SteadyClock(clock, not_before=max((t for t in told if isinstance(t, int | float)), default=0.0))
         self._on_alert = on_alert
         self._reader = RunReader(paths.journals)
         self._earlier = frozenset(path.name for path in journal_files(paths.journals))
@@ -75,13 +77,14 @@ class Recorder:
         self._alerts = AlertWatch()
         self._set_up(Tracking.of(self.record))
         self._masker = Masker.from_environment(os.environ)
-        self._has_news = False
+        self._has_news = self._has_failed = False
         self._write_after = 0.0
         # Of its own: what the watching process says of a run. No attempt: nothing in it is ever superseded.
         self._journal = JournalWriter(paths.journals, SYSTEM_RANK, lambda: {"pid": os.getpid(), "rank": SYSTEM_RANK})
         self._sync = JournalSync(paths.journals)
         self._sampler: SystemSampler | None = None
         self._watched: ProcessIdentity | None = None
+        self._drop_drafts()
         self._shippers = [Shipper(paths, name, make) for name, make in sinks.items()]
         for shipper in self._shippers:
             shipper.start()
@@ -289,16 +292,26 @@ class Recorder:
             tags=list(dict.fromkeys([*words(self.record, "tags"), *labels.tags])),
             notes=labels.notes,
             metrics=definitions,
+            media=labels.media,
             artifacts=list(labels.artifacts.values()),
             thinned=labels.thinned,
         )
         self.record.setdefault("alerts", [])
 
+    def _drop_drafts(self) -> None:
+        """Remove what earlier watchers left that were killed while they wrote: only one at a time has the lock."""
+        paths = self.paths
+        written = (paths.state, paths.card, paths.card.with_suffix(".md"), paths.metrics, paths.pyramid)
+        for path in (*written, paths.cursors / "*.json"):
+            self._try(partial(drop_drafts, path))
+
     def _try(self, write: Callable[[], None]) -> None:
         try:
             write()
         except OSError as error:
-            _log.warning("run %s: cannot write its record: %s", self.paths.name, error)
+            if not self._has_failed:  # once: on a full disk it would be every second
+                _log.warning("run %s: cannot write its record: %s", self.paths.name, error)
+            self._has_failed = True
 
 
 def _time(alert: object) -> float:

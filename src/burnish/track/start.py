@@ -23,6 +23,7 @@ from burnish.core.processes import ProcessIdentity
 from burnish.core.secrets import Masker
 from burnish.core.shape import section
 from burnish.journal.entry import Kind
+from burnish.track.console import print_leniently
 from burnish.track.ranks import folder_of_leader, rank_of, tell_other_ranks
 from burnish.track.run import Run
 from burnish.track.tiers import check_tiers, read_tiers
@@ -91,6 +92,7 @@ def _begin(name: str, config: Mapping[str, object], tracking: Mapping[str, objec
 def _join(folder: Path, rank: int, config: Mapping[str, object], tracking: Mapping[str, object]) -> Run:
     """Return a run that another process has made."""
     paths = RunPaths(folder)
+    print_leniently(paths.console)
     told = {**tracking, **{k: v for k, v in section(read_json(paths.state), "tracking").items() if v}}
     run = Run(folder, attempt=int(os.environ.get(ATTEMPT_VARIABLE, "1")), rank=rank, tiers=read_tiers(told))
     if config and rank == 0 and not paths.config.exists():
@@ -163,8 +165,18 @@ def _is_taken(wanted: str, paths: RunPaths, prefix: str) -> RunError:
 
 
 def write_first_record(paths: RunPaths, record: Mapping[str, object]) -> None:
-    """Write the `run.json` by which a run begins to exist for others."""
-    write_json(paths.state, {"format": 1, "id": paths.id, "name": paths.name, **record})
+    """Write the `run.json` by which a run begins to exist for others.
+
+    Raises:
+        StorageError: The disk is full.
+    """
+    try:
+        write_json(paths.state, {"format": 1, "id": paths.id, "name": paths.name, **record})
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {paths.state}: {error.strerror}",
+            hint="choose another folder: BURNISH_RUNS=/path/to/runs",
+        ) from error
 
 
 def _make_run(name: str, config: Mapping[str, object], tracking: Mapping[str, object]) -> tuple[RunPaths, FileLock]:
