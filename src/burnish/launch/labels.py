@@ -1,4 +1,4 @@
-"""What the training process said of its run besides numbers: tags, notes, metrics, media, artifacts, what it dropped."""
+"""What a training process said of its run besides numbers: tags, notes, metrics, media, artifacts, drops."""
 
 from __future__ import annotations
 
