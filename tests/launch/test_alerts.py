@@ -108,7 +108,8 @@ def test_an_attempt_that_ends_with_an_error_or_a_signal_has_crashed():
     watch.begin(2)
     (found,) = watch.ended(Exit(-9), stop_requested=False, step=7, at=3.0)
     assert found == Alert("crash", "error", "attempt 2 crashed", "killed by SIGKILL", 7, 3.0)
-    assert watch.finished("failed", "killed by SIGKILL", step=7, at=4.0) == []
+    (end,) = watch.finished("failed", "killed by SIGKILL", step=7, at=4.0)
+    assert end == Alert("finished", "error", "the run has failed", "killed by SIGKILL", 7, 4.0)
 
 
 @pytest.mark.parametrize("code", [0, 75, None])
@@ -125,13 +126,15 @@ def test_a_stop_that_was_asked_for_is_no_crash():
 
 @pytest.mark.parametrize("state", ["failed", "lost"])
 def test_a_run_that_ends_badly_without_a_crash_that_was_seen_has_crashed(state):
-    (found,) = AlertWatch(ALL).finished(state, "its end was not seen", step=1, at=0.0)
+    found, end = AlertWatch(ALL).finished(state, "its end was not seen", step=1, at=0.0)
     assert (found.reason, found.text) == ("crash", "its end was not seen")
+    assert (end.reason, end.level) == ("finished", "error")
+    assert end.title == {"failed": "the run has failed", "lost": "the run has ended unseen"}[state]
 
 
 def test_a_good_end_is_told():
     (found,) = AlertWatch(ALL).finished("finished", "finished", step=9, at=0.0)
-    assert (found.reason, found.title) == ("finished", "the run has finished")
+    assert (found.reason, found.title, found.text) == ("finished", "the run has finished", "")
 
 
 def test_what_the_script_says_has_its_words_and_a_known_level():

@@ -144,7 +144,7 @@ def test_alerts_are_told_on_the_console_and_to_the_webhook_once_and_kept(made_ru
     made_run.tracking(alerts={"on": ["nan", "crash", "finished"], "to": ["console", "webhook"]})
     shown = []
     assert train(LOOP + "\nraise ValueError('broken')\n", "8", "0", on_alert=shown.append)[0] == "failed"
-    told = [("nan", "loss is not finite"), ("crash", "attempt 1 crashed")]
+    told = [("nan", "loss is not finite"), ("crash", "attempt 1 crashed"), ("finished", "the run has failed")]
     assert made_run.told == told
     assert [(notice.alert.reason, notice.alert.title) for notice in shown] == told
     assert [(post["reason"], post["title"]) for post in hook.posts] == told
@@ -192,7 +192,8 @@ def test_every_attempt_that_is_killed_is_told(made_run, train):
     made_run.tracking(alerts={"on": ["crash", "finished"]})
     killed = "import os; os.kill(os.getpid(), 9)"
     train(killed, attempts=2)
-    assert made_run.told == [("crash", "attempt 1 crashed"), ("crash", "attempt 2 crashed")]
+    crashes = [("crash", "attempt 1 crashed"), ("crash", "attempt 2 crashed")]
+    assert made_run.told == [*crashes, ("finished", "the run has failed")]
 
 
 def test_a_training_that_falls_silent_is_told_while_it_lives(made_run, supervised, eventually):

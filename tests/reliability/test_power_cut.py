@@ -211,6 +211,7 @@ def check_disk(paths, flushed, whole):
         table = pq.read_table(paths.metrics)
         assert [row["step"] for row in table.to_pylist() if row["key"] == "metric/0"] == list(range(250))
         assert scalars.of("metric/4")[0] == list(range(250))
+        assert json.loads(paths.card.read_text())["run"]["state"] == "finished"
     return record.get("state")
 
 

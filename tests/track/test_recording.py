@@ -2,6 +2,7 @@ import json
 import logging
 import math
 import os
+import re
 import shutil
 
 import numpy as np
@@ -81,24 +82,83 @@ def test_wrong_type_raises_at_the_call(run, call):
         lambda run: run.log_image("x", "no/such/file.png"),
         lambda run: run.log_table("x", {"a": [1], "b": [1, 2]}),
         lambda run: run.log_histogram("x", ([1, 2], [0, 1])),
-        lambda run: run.log_artifact("no/such/file"),
+        lambda run: run.log_artifact("no/such/file", name="x"),
     ],
+    ids=["bytes", "path", "columns", "edges", "artifact"],
 )
 def test_what_goes_wrong_below_is_a_warning_and_a_counter(run, call, caplog, rows):
     call(run)
     assert run.dropped == 1
     (message,) = caplog.messages
-    assert message.startswith("run 20260101_toy_k7f2: cannot ")
-    assert message.endswith("; training goes on")
+    assert re.fullmatch(r"run 20260101_toy_k7f2: \w+ 'x' is not recorded: .+; training goes on", message)
     run.log({"loss": 0.5})
     assert rows(run) == [(0, {"loss": 0.5})]
+
+
+def test_each_name_that_is_lost_is_told_once_with_its_reason_and_kept(run, caplog, rows, records):
+    for step in range(3):
+        run.log_artifact("no/model", name="model")
+        run.log_table("samples", [["a", 1]], step)
+    assert run.dropped == 6
+    assert caplog.messages == [
+        "run 20260101_toy_k7f2: artifact 'model' is not recorded: there is no no/model; training goes on",
+        "run 20260101_toy_k7f2: table 'samples' is not recorded: a table of lists needs the names of its columns: "
+        "columns=[...]; training goes on",
+    ]
+    lost = [record.payload for record in records(run, Kind.LIFECYCLE) if record.key == "lost"]
+    assert [(one["kind"], one["key"]) for one in lost] == [("artifact", "model"), ("table", "samples")]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda run: run.finish("ok"),
+        lambda run: run.alert("x", level="critical"),
+        lambda run: run.step_metric("eval/*", best="lower"),
+    ],
+)
+def test_word_that_is_none_of_those_there_are_raises_at_the_call(run, call):
+    with pytest.raises(ValueError, match=r"not '(ok|critical|lower)'$"):
+        call(run)
+    assert not run.has_ended
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda run: run.tag("a", 3),
+        lambda run: run.note(3),
+        lambda run: run.log_text("x", 3),
+        lambda run: run.alert(3),
+        lambda run: run.step_metric(3),
+    ],
+)
+def test_words_must_be_strings(run, call):
+    with pytest.raises(TypeError, match=r" must be a string, not int$"):
+        call(run)
+
+
+def test_what_is_logged_after_the_end_is_counted_told_once_and_not_recorded(run, caplog, rows, records):
+    run.log({"x": 1.0}, 0)
+    run.finish()
+    for step in range(3):
+        run.log({"x": 2.0}, step)
+    run.log_text("late", "text")
+    run.log({"x": 3.0}, lazy=True)
+    assert run.dropped == 5
+    assert caplog.messages == [
+        "run 20260101_toy_k7f2: cannot record something: the run has ended; begin another: burnish.start_run(); "
+        "training goes on"
+    ]
+    assert rows(run) == [(0, {"x": 1.0})]
+    assert records(run, Kind.TEXT) == []
 
 
 def test_media_folder_that_cannot_be_made_never_raises(run, folder, caplog):
     (folder / "media").touch()
     run.log_image("x", np.zeros((4, 4), np.uint8))
     assert run.dropped == 1
-    assert "cannot write" in caplog.messages[0]
+    assert caplog.messages[0].startswith("run 20260101_toy_k7f2: media 'x' is not recorded: [Errno 17] File exists")
 
 
 def test_tier_that_leaves_a_picture_out_does_not_even_draw_it(folder, records):

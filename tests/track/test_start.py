@@ -8,9 +8,11 @@ import time
 import pyarrow.parquet as pq
 import pytest
 
+from burnish.core.errors import UsageError
 from burnish.core.files import write_json
 from burnish.journal import JournalReader, Kind, Record, Row
 from burnish.journal.reader import JournalName, journal_files
+from burnish.track.section import checked_tracking
 
 
 def environment(**more):
@@ -330,6 +332,73 @@ def test_process_that_a_script_starts_joins_its_run_and_a_run_after_the_end_is_a
     assert "_first_" in first[0]
     assert "_second_" in second[0]
     assert second[1] == "False"
+
+
+CONFIGS = """
+import argparse, dataclasses, json, burnish
+
+@dataclasses.dataclass
+class Config:
+    lr: float = 0.5
+
+for config in (argparse.Namespace(lr=0.5), Config(), {"lr": 0.5}):
+    run = burnish.start_run(config=config)
+    print(json.loads(run.paths.config.read_text()))
+    burnish.start_run(config={"lr": 7})
+    run.finish()
+for config in ([1], "lr=1", Config):
+    try:
+        burnish.start_run(config=config)
+    except TypeError as error:
+        print(error)
+burnish.log({"x": 1.0})
+print(burnish.log.__module__, burnish.start_run() is not run)
+"""
+
+
+def test_config_may_be_a_namespace_or_a_dataclass_and_nothing_that_has_no_names(tmp_path):
+    done = execute(CONFIGS, cwd=tmp_path, BURNISH_RUNS=str(tmp_path / "runs"))
+    assert done.stdout.splitlines() == [
+        *["{'lr': 0.5}"] * 3,
+        "a config must be a mapping, a namespace or a dataclass, not list",
+        "a config must be a mapping, a namespace or a dataclass, not str",
+        "a config must be a mapping, a namespace or a dataclass, not type",
+        "burnish.track.start True",
+    ], done.stderr
+    told = done.stderr.splitlines()
+    assert len(told) == 3
+    assert all(line.endswith("goes on: the config of another start_run is not kept") for line in told)
+
+
+@pytest.mark.parametrize(
+    ("tracking", "message"),
+    [
+        ({"tier": []}, "tracking: unknown key 'tier'"),
+        ({"alerts": {"on": ["nans"]}}, "alerts.on: no reason 'nans'"),
+        ({"alerts": {"when": ["nan"]}}, "alerts: unknown key 'when'"),
+        ({"alerts": ["nan"]}, "alerts: should be a mapping, not ['nan']"),
+        ({"system_every_s": -1}, "system_every_s: should be seconds, at least 0, not -1"),
+        ({"tiers": {"metrics": "a"}}, "tiers: should be a list, not {'metrics': 'a'}"),
+    ],
+)
+def test_section_of_a_script_is_checked_as_that_of_a_config_is(tracking, message):
+    with pytest.raises(UsageError) as caught:
+        checked_tracking(tracking)
+    assert caught.value.message == message
+
+
+def test_word_stands_for_a_list_of_one():
+    checked = checked_tracking({"alerts": {"on": "nan", "to": "webhook"}, "linger_s": 3})
+    assert checked == {"alerts": {"on": ["nan"], "to": ["webhook"]}, "linger_s": 3.0}
+
+
+def test_script_whose_alerts_nobody_will_hear_is_told_so(tmp_path):
+    script = "import burnish; burnish.start_run(tracking={'alerts': {'on': ['nan'], 'to': ['console', 'webhook']}})"
+    done = execute(script, cwd=tmp_path, BURNISH_RUNS=str(tmp_path / "runs"))
+    assert done.stderr.splitlines() == [
+        "alerts to the console are shown by `burnish run -- …`; this script has none",
+        "alerts to the webhook want its address in BURNISH_WEBHOOK_URL, which is not set",
+    ]
 
 
 TIERED = """

@@ -16,6 +16,9 @@ from burnish.core.paths import Project
 VARIABLES = ("EXPERIMENT_NAME", "RUN_ID", "DEBUG_MODE", "DATA_ROOT", "CHECKPOINT_DIR")
 """What may follow the prefix, besides the path of a config value."""
 
+WEBHOOK_VARIABLE = "BURNISH_WEBHOOK_URL"
+"""Where alerts are posted to: a credential, which is never written anywhere."""
+
 Tier = Literal["system", "project", "experiment"]
 
 _SYSTEM = (

@@ -21,7 +21,8 @@ from burnish.track.start import RUN_DIR_VARIABLE, start_keeper
 
 _log = logging.getLogger(__name__)
 _POLL_S = 0.5
-_FINISH_S = 3.0
+_FINISH_S = 2.0
+_LOOK_EVERY_S = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,13 @@ def adopt_orphans(runs: Path) -> list[Adoption]:
         runs: The runs folder.
     """
     done: list[Adoption] = []
+    until = time.monotonic() + _FINISH_S
     for record in RunIndex(runs).records(states=LIVE_STATES):
         paths = RunPaths(runs / str(record["name"]))
         try:
             outcome = _adopt(paths)
             if not outcome:
-                _let_finish(paths, record)
+                _let_finish(paths, record, until)
         except (BurnishError, OSError) as error:
             _log.warning("run %s: its record cannot be completed: %s", paths.name, error)
             continue
@@ -71,14 +73,19 @@ def _adopt(paths: RunPaths) -> str:
         return "adopted"
 
 
-def _let_finish(paths: RunPaths, record: RunRecord) -> None:
-    """Wait a moment for whoever watches a run whose training has just ended: who looks wants to see the end."""
+def _let_finish(paths: RunPaths, record: RunRecord, until: float) -> None:
+    """Wait a moment for whoever watches a run whose training has just ended: who looks wants to see the end.
+
+    Args:
+        paths: The run.
+        record: As it was when it was listed.
+        until: When the patience for all runs together ends, by the monotonic clock.
+    """
     process = None if record.get("state") == "retrying" else _training_process(paths, record)
     if process is None or not process.is_local or process.is_alive:
         return
-    until = time.monotonic() + _FINISH_S
     while time.monotonic() < until and read_record(paths).get("state") in LIVE_STATES:
-        time.sleep(_FINISH_S / 100)
+        time.sleep(_LOOK_EVERY_S)
 
 
 def sinks_of(paths: RunPaths) -> dict[str, SinkFactory]:

@@ -126,11 +126,14 @@ class AlertWatch:
 
     def finished(self, state: State, reason: str, *, step: int, at: float) -> list[Alert]:
         """Return what is to be told of a run's end."""
-        if state in ("failed", "lost"):
-            return [] if self._crashed else self._crash(reason, step, at)
-        if "finished" not in self.wanted:
-            return []
-        return self._unknown([Alert("finished", "info", f"the run has {_ENDS.get(state, state)}", reason, step, at)])
+        found: list[Alert] = []
+        if state in ("failed", "lost") and not self._crashed:
+            found += self._crash(reason, step, at)
+        if "finished" in self.wanted:
+            text = "" if reason == state else reason
+            level = "error" if state in ("failed", "lost") else "info"
+            found += self._unknown([Alert("finished", level, _ENDS.get(state, f"the run is {state}"), text, step, at)])
+        return found
 
     def _crash(self, reason: str, step: int, at: float) -> list[Alert]:
         if "crash" not in self.wanted:
@@ -159,7 +162,12 @@ class AlertWatch:
         return [a for a in alerts if (a.reason, a.title, a.step) not in self._known]
 
 
-_ENDS = {"finished": "finished", "stopped": "stopped on request"}
+_ENDS = {
+    "finished": "the run has finished",
+    "stopped": "the run has stopped on request",
+    "failed": "the run has failed",
+    "lost": "the run has ended unseen",
+}
 
 
 def _said(entry: Record) -> Alert:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from burnish.core.environment import WEBHOOK_VARIABLE
 from burnish.core.secrets import Masker
 from burnish.launch.alerts import Alert
 
@@ -22,7 +23,6 @@ GROUP: Final = "burnish.alerts"
 """The entry point group by which others add channels."""
 CONSOLE: Final = "console"
 WEBHOOK: Final = "webhook"
-WEBHOOK_VARIABLE: Final = "BURNISH_WEBHOOK_URL"
 """Where the webhook's address is: a credential, which stands in no file."""
 _MOST_WAITING = 100
 _JOIN_S = 0.1

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from burnish.journal import Kind, Record, Row
 
 _SPEED_WINDOW = 40
+_LOST = ("kind", "key", "error")
+_MOST_LOST = 100
 _IMPORTED = "imported"  # modules that were loaded when a report was made: later ones load more
 
 
@@ -24,6 +26,7 @@ class Progress:
         ends: The end frames of this attempt, by the id of the process that wrote it.
         reported: What the training process told for the card.
         dropped: Calls whose record could not be written.
+        lost: What of it was not even recorded, with the reason: a file that is not there, rows that do not fit.
         stop_signals: How often it was asked to stop.
         times: Step and wall time of the last rows, for the speed.
     """
@@ -35,6 +38,7 @@ class Progress:
     ends: dict[int, dict[str, object]] = field(default_factory=dict)
     reported: dict[str, object] = field(default_factory=dict)
     dropped: int = 0
+    lost: list[dict[str, str]] = field(default_factory=list)
     stop_signals: int = 0
     times: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=_SPEED_WINDOW))
     _lost: dict[tuple[int, int], int] = field(default_factory=dict)
@@ -88,8 +92,10 @@ class Progress:
             self.total = total if isinstance(total, int) else 0
         elif record.key == "card":
             self.reported = _merged(self.reported, record.payload)
+        elif record.key == "lost":
+            self.lost = [*self.lost, {k: str(record.payload.get(k, "")) for k in _LOST}][-_MOST_LOST:]
         elif record.key == "end":
-            self.ends[pid] = record.payload
+            self.ends[pid] = {**record.payload, "time": record.time}
             self._account_lost(record, pid)
 
     def _account_lost(self, record: Record, pid: int) -> None:

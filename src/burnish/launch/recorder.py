@@ -147,7 +147,11 @@ class Recorder:
         end = self.progress.end_of(process.pid if process else -1)
         ended = Exit(code, str(end.get("status", "")), str(end.get("error", "")))
         told = {"exit_code": code, "reason": describe(ended), "last_step": self.progress.step}
-        self.attempts[-1].update({"ended": self.attempts[-1].get("ended", self._clock()), **told})
+        # What the process said itself, where it did: whoever watches it may have looked seconds later.
+        said = [at for at in (self.attempts[-1].get("ended"), end.get("time")) if isinstance(at, float)]
+        began, now = self.attempts[-1].get("started"), self._clock()
+        at = min(said[0], now) if said and isinstance(began, int | float) and said[0] >= began else now
+        self.attempts[-1].update({"ended": at, **told})
         is_asked = self.progress.stop_signals > 0
         self._tell(self._alerts.ended(ended, stop_requested=is_asked, step=self.progress.step, at=self._clock()))
         self.write()
@@ -168,6 +172,7 @@ class Recorder:
             hurry: Asked while waiting for sinks, data and channels; True leaves the rest of it for later.
         """
         from burnish.launch.closing import close_metrics, complete_card
+        from burnish.track.card import read_card
 
         if self._sampler is not None:
             self._sampler.close()
@@ -180,7 +185,8 @@ class Recorder:
         for shipper in self._shippers:
             shipper.finish(state, self._tracking.linger_s, hurry)
         self.record.pop("retry_at", None)
-        self.record.update(exit_code=ended.shell_code, reason=reason, ended=self._clock())
+        at = self.attempts[-1].get("ended") if self.attempts else None
+        self.record.update(exit_code=ended.shell_code, reason=reason, ended=at or self._clock())
         self._update()
         try:
             self.record.update(close_metrics(self.paths, self._definitions))
@@ -190,6 +196,8 @@ class Recorder:
         self.record["state"] = state
         limit_s, reported = self._tracking.linger_s, self.progress.reported
         self._try(lambda: complete_card(self.paths, self.record, reported, limit_s=limit_s, hurry=hurry))
+        if not self.record.get("config"):  # of a script: its config is known when it has told it
+            self.record["config"] = section(read_card(self.paths), "config")
         self._sync.finish()
         self._try(lambda: write_json(self.paths.state, self.record, durable=True))
         self._reader.close()
@@ -208,7 +216,8 @@ class Recorder:
         began = time.monotonic()
         self._has_news = False
         self._update()
-        self._try(lambda: write_json(self.paths.state, self.record))
+        # Durable, or a power cut could leave an empty file, and a run that nobody knows of.
+        self._try(lambda: write_json(self.paths.state, self.record, durable=True))
         took_s = time.monotonic() - began
         self._write_after = began + max(_WRITE_EVERY_S, took_s / _WRITE_SHARE)
 
@@ -287,6 +296,7 @@ class Recorder:
             total_steps=self.progress.total,
             latest=self.progress.latest,
             dropped=self.progress.dropped,
+            lost=self.progress.lost,
             sinks={shipper.name: shipper.status.to_json() for shipper in self._shippers},
             summary={**self._machine.to_json(definitions), **self._summary.to_json(definitions)},
             tags=list(dict.fromkeys([*words(self.record, "tags"), *labels.tags])),

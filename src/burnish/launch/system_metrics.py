@@ -23,6 +23,7 @@ from burnish.launch.process_tree import usage_of
 
 _log = logging.getLogger(__name__)
 _JOIN_S = 2.0
+_FIRST_S = 1.0
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 # What an odd /proc (a container's, an older kernel's) makes of reading and parsing it.
 _FAILURES = (OSError, ValueError, LookupError, RuntimeError, psutil.Error)
@@ -167,7 +168,9 @@ class SystemSampler:
     def _work(self) -> None:
         self._sensors.watch(self._pid)
         self._sensors.read()  # what rates are measured from
-        while not self._ending.wait(self._every_s):
+        wait_s = min(self._every_s, _FIRST_S)  # a short run has a sample too
+        while not self._ending.wait(wait_s):
+            wait_s = self._every_s
             if (pid := self._pid) is None:
                 continue
             self._sensors.watch(pid)

@@ -12,7 +12,8 @@ from http.client import HTTPException
 from typing import IO
 from urllib.parse import urlsplit
 
-from burnish.launch.notify import WEBHOOK_VARIABLE, Notice
+from burnish.core.environment import WEBHOOK_VARIABLE
+from burnish.launch.notify import Notice
 
 _TIMEOUT_S = 10.0
 _PAUSES_S = (0.5, 2.0)  # between three tries

@@ -40,9 +40,10 @@ def print_leniently(console: Path) -> None:
             if not os.path.samestat(os.fstat(stream.fileno()), console.stat()):
                 continue
             stream.flush()
-            raw = io.BufferedWriter(_Lenient(stream.fileno(), "wb", closefd=False))
+            raw = _Lenient(stream.fileno(), "wb", closefd=False)
         except (OSError, ValueError, AttributeError):
             continue
-        lenient = io.TextIOWrapper(raw, stream.encoding, stream.errors, line_buffering=True, write_through=True)
+        # Without a buffer, as the supervisor has asked the interpreter for.
+        lenient = io.TextIOWrapper(raw, stream.encoding, stream.errors, write_through=True)  # type: ignore[type-var]
         setattr(sys, name, lenient)
         setattr(sys, f"__{name}__", lenient)

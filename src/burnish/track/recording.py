@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
+from burnish.core.errors import RunError
 from burnish.core.paths import RunPaths
 from burnish.core.secrets import Masker
 from burnish.journal.entry import Kind
@@ -31,6 +32,7 @@ Level = Literal["info", "warning", "error"]
 T = TypeVar("T")
 # What is said, in which an exception, an argument or a path may quote a credential. Tables and pictures are the
 # user's own data, and kept as they are.
+_MOST_TOLD = 100
 _WORDS = frozenset({Kind.LIFECYCLE, Kind.TEXT, Kind.ALERT, Kind.ARTIFACT})
 
 
@@ -41,7 +43,8 @@ class Recording:
         paths: The files of the run.
         attempt: Which try this process belongs to, from 1.
         rank: This process's rank in the job; rank 0 leads.
-        dropped: How many calls could not be written.
+        dropped: How many calls could not be recorded.
+        has_ended: Whether the record is closed: what comes after it is not recorded.
     """
 
     def __init__(self, folder: Path, *, attempt: int = 1, rank: int = 0, tiers: Tiers | None = None) -> None:
@@ -49,9 +52,15 @@ class Recording:
         self.attempt = attempt
         self.rank = rank
         self.dropped = 0
+        self.has_ended = False
+        self._has_lost = False
+        self._told: set[tuple[str, str]] = set()
         self._step = -1
         self._tiers = tiers or Tiers(())
         self._writer = JournalWriter(self.paths.journals, rank, self._opening)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.name}, step {self._step}, in {self.paths.root}>"
 
     @property
     def name(self) -> str:
@@ -70,6 +79,7 @@ class Recording:
 
     def log_text(self, key: str, text: str, step: int | None = None) -> None:
         """Record a piece of text, such as a sample or the resolved arguments of a trainer."""
+        _check_text(text, "a text")
         self._add(Kind.TEXT, key, lambda: {"text": text}, step)
 
     def log_histogram(self, key: str, values: object, step: int | None = None, *, bins: int = 64) -> None:
@@ -181,7 +191,9 @@ class Recording:
         def make() -> Image:
             from burnish.track.attention import draw_attention
 
-            return draw_attention(attentions, layers=layers, heads=heads, tokens=tokens, title=caption)
+            at = f", step {self._at(step)}" if self._at(step) is not None else ""
+            title = f"{key}{at}{f': {caption}' if caption else ''}"
+            return draw_attention(attentions, layers=layers, heads=heads, tokens=tokens, title=title)
 
         self._add(Kind.MEDIA, key, lambda: self._picture("attention", make(), caption), step)
 
@@ -257,11 +269,13 @@ class Recording:
             from burnish.track.artifacts import store_artifact
 
             source = Path(path)
+            if not source.exists():
+                raise FileNotFoundError(f"there is no {source}")
             return store_artifact(
                 self.paths.root, source, name=name or source.name, kind=kind, metadata=metadata or {}, copy=copy
             )
 
-        artifact = self._try(make)
+        artifact = self._try(make, "artifact", name or str(path))
         if artifact is not None:
             self._record(Kind.ARTIFACT, artifact.name, artifact.payload("made"), self._at(None))
         return artifact
@@ -288,16 +302,28 @@ class Recording:
         self._record(Kind.CHECKPOINT, str(shown), {"metrics": dict(metrics)}, step)
 
     def alert(self, title: str, text: str = "", *, level: Level = "warning") -> None:
-        """Tell whoever the run's alerts are told to (`tracking.alerts`), and record it."""
+        """Tell whoever the run's alerts are told to (`tracking.alerts`), and record it.
+
+        Raises:
+            TypeError: Title or text is no string.
+            ValueError: There is no such level.
+        """
+        _check_text(title, "an alert's title")
+        _check_text(text, "an alert's text")
+        if level not in get_args(Level):
+            raise ValueError(f"an alert is {', '.join(get_args(Level))}, not {level!r}")
         payload = {"text": text, "level": level, "reason": "alert"}
         self._record(Kind.ALERT, title, payload, self._at(None))
 
     def note(self, text: str) -> None:
         """Add a note to the run, as `burnish note` does."""
+        _check_text(text, "a note")
         self._record(Kind.LIFECYCLE, "note", {"text": text}, self._at(None))
 
     def tag(self, *tags: str) -> None:
         """Add words to find the run by."""
+        for tag in tags:
+            _check_text(tag, "a tag")
         self._record(Kind.LIFECYCLE, "tag", {"tags": list(tags)})
 
     def step_metric(self, pattern: str, axis: str = "step", *, best: Literal["min", "max", ""] = "") -> None:
@@ -307,7 +333,15 @@ class Recording:
             pattern: Names such as `eval/*`; of several patterns that fit, the last one counts.
             axis: `step`, `time`, or a metric that counts something, such as `train/num_tokens`.
             best: Whether the lowest or the highest value is the best; by default what the name says.
+
+        Raises:
+            TypeError: Pattern or axis is no string.
+            ValueError: `best` is neither.
         """
+        _check_text(pattern, "a pattern of metrics")
+        _check_text(axis, "an axis")
+        if best not in ("min", "max", ""):
+            raise ValueError(f"best is 'min' or 'max', not {best!r}")
         self._record(Kind.LIFECYCLE, "metric", {"pattern": pattern, "axis": axis, "best": best})
 
     def report(self, facts: Mapping[str, object]) -> None:
@@ -325,7 +359,7 @@ class Recording:
         at_step = self._at(step)
         if self._tiers and kind != Kind.LIFECYCLE and not self._tiers.wants(key, at_step or 0, time.time()):
             return
-        payload = self._try(make)
+        payload = self._try(make, kind.name.lower(), key)
         if payload is not None:
             self._record(kind, key, payload, at_step)
 
@@ -341,17 +375,25 @@ class Recording:
         size = {"bytes": blob.bytes, "width": image.width, "height": image.height}
         return {"type": kind, "file": blob.file, "sha256": blob.sha256, **size, "caption": caption}
 
-    def _try(self, make: Callable[[], T]) -> T | None:
+    def _try(self, make: Callable[[], T], kind: str, key: str) -> T | None:
+        """Return what is to be recorded; None where it cannot be made, which is told once for each name."""
         try:
             return make()
         except TypeError:
             raise  # the user's own mistake
         except Exception as error:  # noqa: BLE001  one of the five walls: training never dies of tracking
-            self._lost(error)
+            self.dropped += 1
+            if (kind, key) not in self._told and len(self._told) < _MOST_TOLD:
+                self._told.add((kind, key))
+                why = self._masker.text(str(error))
+                _log.warning("run %s: %s %r is not recorded: %s; training goes on", self.name, kind, key, why)
+                self._record(Kind.LIFECYCLE, "lost", {"kind": kind, "key": key, "error": why})
             return None
 
     def _record(self, kind: Kind, key: str, payload: Mapping[str, object], step: int | None = None) -> None:
         try:
+            if self.has_ended:
+                raise RunError("the run has ended; begin another: burnish.start_run()")
             if kind in _WORDS:
                 key, payload = self._masker.text(key), self._masker.tree(payload)
             self._writer.record(kind, key, payload, step)
@@ -364,9 +406,15 @@ class Recording:
 
     def _lost(self, error: Exception) -> None:
         self.dropped += 1
-        if self.dropped == 1:
+        if not self._has_lost:
+            self._has_lost = True
             what = f"write to {self.paths.journals}" if isinstance(error, OSError) else "record something"
             _log.warning("run %s: cannot %s: %s; training goes on", self.name, what, error)
 
     def _opening(self) -> dict[str, object]:
         return {"attempt": self.attempt, "pid": os.getpid(), "rank": self.rank, "dropped": self.dropped}
+
+
+def _check_text(value: object, what: str) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{what} must be a string, not {type(value).__name__}")

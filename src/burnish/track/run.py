@@ -13,8 +13,9 @@ from operator import index
 from pathlib import Path
 from time import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, Final, Literal, Self, get_args
 
+from burnish.core.errors import RunError
 from burnish.journal.entry import Kind
 from burnish.track.recording import Recording
 from burnish.track.tiers import Tiers
@@ -41,7 +42,6 @@ class Run(Recording):
     def __init__(self, folder: Path, *, attempt: int = 1, rank: int = 0, tiers: Tiers | None = None) -> None:
         super().__init__(folder, attempt=attempt, rank=rank, tiers=tiers)
         self._owner_pid = os.getpid()
-        self._ended = False
         self._extras_pid = self._owner_pid
         self._pending: list[tuple[Pending, dict[str, float], int, float]] = []
         self._phases: Phases | None = None
@@ -177,16 +177,22 @@ class Run(Recording):
         self._record(Kind.LIFECYCLE, "resume", {}, step)
 
     def finish(self, status: Status = "finished", *, exit_code: int = 0, error: str = "") -> None:
-        """Close the record; a second call, or one in a forked child, does nothing."""
-        if self._ended or os.getpid() != self._owner_pid:
+        """Close the record; a second call, or one in a forked child, does nothing.
+
+        Raises:
+            ValueError: There is no such status.
+        """
+        if status not in get_args(Status):
+            raise ValueError(f"a run ends as {', '.join(get_args(Status))}, not {status!r}")
+        if self.has_ended or os.getpid() != self._owner_pid:
             return
-        self._ended = True
         for watch in self._watches:
             watch.close()
         self._write_what_was_held_back()
         self.report_imports()
         payload = {"status": status, "exit_code": exit_code, "error": error, "dropped": self.dropped}
         self._record(Kind.LIFECYCLE, "end", payload)
+        self.has_ended = self._has_extras = True
         self._writer.close()
 
     def __enter__(self) -> Self:
@@ -247,6 +253,8 @@ class Run(Recording):
         self._end_row(step)
 
     def _begin_row(self) -> None:
+        if self.has_ended:
+            raise RunError("the run has ended; begin another: burnish.start_run()")
         if os.getpid() != self._extras_pid:
             self._forget_parents_extras()
         self._write_pending()

@@ -4,43 +4,45 @@ from __future__ import annotations
 
 import atexit
 import json
+import logging
 import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from random import SystemRandom
 from types import TracebackType
 from typing import NoReturn
 
-from burnish.core.environment import checkpoint_root, experiment_name, wanted_run_id
+from burnish.core.environment import WEBHOOK_VARIABLE, checkpoint_root, experiment_name, wanted_run_id
 from burnish.core.errors import RunError, StorageError
 from burnish.core.files import FileLock, make_folder, read_json, write_atomic, write_json
 from burnish.core.ids import run_id, run_name, run_token
 from burnish.core.paths import Project, RunPaths, find_project
 from burnish.core.processes import ProcessIdentity
 from burnish.core.secrets import Masker
-from burnish.core.shape import section
+from burnish.core.shape import section, words
 from burnish.journal.entry import Kind
 from burnish.track.console import print_leniently
 from burnish.track.ranks import folder_of_leader, rank_of, tell_other_ranks
 from burnish.track.run import Run
-from burnish.track.tiers import check_tiers, read_tiers
+from burnish.track.section import checked_tracking
+from burnish.track.tiers import read_tiers
 
 RUN_DIR_VARIABLE = "BURNISH_RUN_DIR"
 ATTEMPT_VARIABLE = "BURNISH_ATTEMPT"
 KEEPERS_LOCK = 3
 """The descriptor by which a keeper inherits its run's lock."""
 
+_log = logging.getLogger(__name__)
 _current: Run | None = None
 _announced = ""
 """The run that this process has begun, and told the processes that it starts of."""
 
 
-def start_run(
-    name: str = "", *, config: Mapping[str, object] | None = None, tracking: Mapping[str, object] | None = None
-) -> Run:
+def start_run(name: str = "", *, config: object = None, tracking: Mapping[str, object] | None = None) -> Run:
     """Return the run that this process belongs to, beginning one where there is none.
 
     Under `burnish run` it joins the supervised run. In a plain script it makes a run directory and starts a
@@ -49,24 +51,30 @@ def start_run(
 
     Args:
         name: What to call the run, a part of its full name.
-        config: Values worth keeping with it; shown by `burnish show`.
+        config: Values worth keeping with it: a mapping, an `argparse.Namespace`, a dataclass, a pydantic model. Runs
+            are found, shown and compared by them.
         tracking: What is recorded and told, as in the config's section `tracking`: `tiers`, `system_every_s`, `alerts`,
-            `linger_s`. Under `burnish run` that section counts, and this where it says nothing.
+            `linger_s`, `sinks`. Under `burnish run` that section counts, and this where it says nothing.
 
     Raises:
         StorageError: The runs folder cannot be written.
-        UsageError: A tier is none.
+        UsageError: Something in `tracking` is unknown or cannot be.
+        TypeError: The config is none.
     """
     global _current
-    if _current is not None and not _current._ended:
+    if _current is not None and not _current.has_ended:
+        if config and not _current.paths.config.exists():
+            _write_config(_current.paths, _plain_config(config))
+        elif config:
+            _log.warning("run %s goes on: the config of another start_run is not kept", _current.name)
         return _current
     if _current is not None and os.environ.get(RUN_DIR_VARIABLE) == _announced:
         os.environ.pop(RUN_DIR_VARIABLE, None)  # the run that this process had begun is over: here begins another
-    tracking = tracking or {}
-    check_tiers(tracking)
+    tracking = checked_tracking(tracking or {})
+    values = _plain_config(config)
     rank = rank_of(os.environ)
     folder = os.environ.get(RUN_DIR_VARIABLE) or folder_of_leader(rank, os.environ)
-    _current = _join(Path(folder), rank, config or {}, tracking) if folder else _begin(name, config or {}, tracking)
+    _current = _join(Path(folder), rank, values, tracking) if folder else _begin(name, values, tracking)
     _end_with_interpreter(_current)
     _current.report({"python": sys.version.split()[0], "executable": sys.executable})
     _current.report_imports()
@@ -80,6 +88,7 @@ def _begin(name: str, config: Mapping[str, object], tracking: Mapping[str, objec
     run = Run(paths.root, rank=rank_of(os.environ), tiers=read_tiers(tracking))
     # What this process starts, and the other ranks of its job, belong to this run too.
     os.environ[RUN_DIR_VARIABLE] = _announced = str(run.paths.root)
+    _warn_of_deaf_alerts(tracking, os.environ)
     with lock:  # the keeper holds it from its first moment: no command may take the run for an orphan meanwhile
         try:
             tell_other_ranks(paths, os.environ)
@@ -102,14 +111,48 @@ def _join(folder: Path, rank: int, config: Mapping[str, object], tracking: Mappi
     return run
 
 
+def _plain_config(config: object) -> Mapping[str, object]:
+    """Return a config as a mapping.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if config is None or isinstance(config, Mapping):
+        return config or {}
+    dump = getattr(config, "model_dump", None)  # pydantic's models
+    if callable(dump):
+        dumped = dump()
+        return dumped if isinstance(dumped, Mapping) else {}
+    if is_dataclass(config) and not isinstance(config, type):
+        return asdict(config)
+    if isinstance(config, str | bytes | list | tuple | type) or not hasattr(config, "__dict__"):
+        raise TypeError(f"a config must be a mapping, a namespace or a dataclass, not {type(config).__name__}")
+    return vars(config)
+
+
+def _warn_of_deaf_alerts(tracking: Mapping[str, object], environ: Mapping[str, str]) -> None:
+    """Say of alerts that are wanted which nobody will hear: a keeper has no terminal, and may have no address."""
+    alerts = section(tracking, "alerts")
+    if not alerts.get("on"):
+        return
+    to = words(alerts, "to") or ("console",)
+    if "console" in to:
+        _log.warning("alerts to the console are shown by `burnish run -- …`; this script has none")
+    if "webhook" in to and not environ.get(WEBHOOK_VARIABLE):
+        _log.warning("alerts to the webhook want its address in %s, which is not set", WEBHOOK_VARIABLE)
+
+
 def current_run() -> Run | None:
     """Return this process's run if it has begun one."""
     return _current
 
 
-def log(values: Mapping[str, float], step: int | None = None) -> None:
+def log(values: Mapping[str, float], step: int | None = None, *, lazy: bool = False) -> None:
     """Record scalars in this process's run, beginning one if needed. See `Run.log`."""
-    (_current or start_run()).log(values, step)
+    run = _current
+    if run is None or run.has_ended:
+        run = start_run()
+    run.log(values, step, lazy=lazy)
 
 
 def create_run_directory(project: Project, parts: Sequence[str], now: float, environ: Mapping[str, str]) -> RunPaths:
@@ -199,6 +242,7 @@ def _make_run(name: str, config: Mapping[str, object], tracking: Mapping[str, ob
         "directory": str(Path.cwd()),
         "project": str(project.root),
         "tracking": masker.tree(tracking),
+        **({"ship_to": tracking["sinks"]} if "sinks" in tracking else {}),
         "attempts": [{"number": 1, "started": now, "process": ProcessIdentity.of(os.getpid()).to_json()}],
     }
     if config:

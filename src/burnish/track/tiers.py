@@ -187,16 +187,6 @@ def read_tiers(tracking: Mapping[str, object]) -> Tiers:
     return Tiers(found)
 
 
-def check_tiers(tracking: Mapping[str, object]) -> None:
-    """Look at the tiers that a `tracking` section describes.
-
-    Raises:
-        UsageError: One is none.
-    """
-    for one in _described(tracking):
-        Tier.read(one)
-
-
 def _described(tracking: Mapping[str, object]) -> Sequence[object]:
     content = tracking.get("tiers")
     return content if isinstance(content, list | tuple) else ()
