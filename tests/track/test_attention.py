@@ -8,7 +8,7 @@ import torch
 from PIL import Image as Pillow
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from burnish.track.attention import _chosen, _opened, draw_attention
+from burnish.track.attention import _chosen, _Labels, _opened, _scale_of, draw_attention
 
 WHITE = (255, 255, 255)
 DARKEST = (5, 29, 64)
@@ -120,9 +120,64 @@ def test_any_token_can_stand_beside(token):
     assert draw_attention(np.eye(2), tokens=[token, "."], title=f"{token!r}: $").height > 100
 
 
-def test_many_tokens_are_left_out():
-    values = np.eye(33)
-    assert draw_attention(values, tokens=["word"] * 33).content == draw_attention(values).content
+@pytest.mark.parametrize(("count", "every", "named"), [(0, 1, 0), (12, 1, 12), (32, 1, 32), (33, 2, 17), (200, 7, 29)])
+def test_of_many_tokens_every_nth_is_named(count, every, named):
+    labels = _Labels.of([str(number) for number in range(count)], 1)
+    assert (labels.every, len(labels.texts)) == (every, named)
+    assert labels.texts == [str(place) for place in range(0, count, every)]
+    assert labels.places == [float(place) for place in range(0, count, every)]
+
+
+def test_where_a_pixel_stands_for_several_tokens_each_is_named_at_its_own_part_of_it():
+    assert _Labels.of(["a", "b", "c", "d"], 2).places == [-0.25, 0.25, 0.75, 1.25]
+
+
+@pytest.mark.parametrize("count", [33, 48, 200])
+def test_a_long_sequence_has_names_along_both_sides(count):
+    values = np.tril(np.ones((count, count)))
+    short, long = (draw_attention(values, tokens=[token] * count) for token in ("a", "a long word"))
+    assert long.width > short.width > draw_attention(values).width - 100
+    assert long.height > short.height
+    assert long.width < 1000
+
+
+def test_the_scale_ends_at_the_99th_percentile_of_the_weights_that_are_not_masked():
+    values = np.full((10, 100), 0.01)
+    values[:, 50:] = np.nan
+    values[0, :3] = 0.9, 0.8, 0.7  # fewer than one in a hundred of five hundred
+    assert _scale_of(values) == (0.01, False)
+    values[1, :3] = 0.3
+    assert _scale_of(values) == (0.3, False)
+    found = colours(draw_attention(np.nan_to_num(values[:, :50])))
+    assert found[DARKEST] > 100
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.linspace(0, 0.5, 100), (0.5, True)),  # of few weights the largest
+        (np.eye(200), (1.0, True)),  # where almost all are zero as well
+        (np.zeros(4), (1.0, True)),
+        (np.full(4, np.nan), (1.0, True)),
+        (np.array([0.25, np.inf]), (0.25, True)),
+    ],
+)
+def test_the_scale_ends_at_the_largest_weight_where_a_percentile_says_nothing(values, expected):
+    assert _scale_of(values) == expected
+
+
+def test_the_scale_says_that_there_are_larger_weights(monkeypatch):
+    from matplotlib.figure import Figure
+
+    figures = []
+    save = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (figures.append(self), save(self, *a, **k))[1])
+    spread = np.full((1, 1000), 0.125)
+    spread[0, :5] = 0.9
+    draw_attention(spread)
+    draw_attention(np.full((1, 1000), 0.125))
+    names = [[label.get_text() for label in figure.axes[-1].get_yticklabels()] for figure in figures]
+    assert [found[-1] for found in names] == ["≥ 0.12", "0.12"]
 
 
 def test_weights_that_are_nan_or_zero_are_drawn():

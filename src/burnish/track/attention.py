@@ -23,6 +23,9 @@ MOST_CELLS: Final = 12
 """How many layers and heads are shown unless they are named: the first and last, and evenly between."""
 
 MOST_LABELS: Final = 32
+"""How many tokens are written along a side; of more every second one, third one, and so on."""
+
+_SCALE_TO: Final = 99  # percentile of the weights: a few large ones, as of the first token, would leave the rest white
 _TEXT_WIDTH: Final = 14  # characters of a token beside its row or column
 _MARKS: Final = str.maketrans("Ġ▁ Ċ\n", "␣␣␣↵↵")
 _SHAPES: Final = "[layers, heads, query, key], [heads, query, key] or [query, key]"
@@ -67,12 +70,14 @@ class _Maps:
         rows: What stands beside each row.
         columns: What stands above each column.
         notes: What the picture leaves out.
+        block: How many queries and keys one value stands for, a side.
     """
 
     values: np.ndarray
     rows: list[str]
     columns: list[str]
     notes: list[str]
+    block: int = 1
 
 
 def draw_attention(
@@ -91,7 +96,7 @@ def draw_attention(
             is drawn; or an array or tensor [layers, heads, query, key], [heads, query, key] or [query, key].
         layers: Which to draw, by number; negative ones count from the end. By default all, or a dozen of them.
         heads: The same for heads.
-        tokens: The text of each key; shown when there are at most 32. With fewer queries than keys (generation with
+        tokens: The text of each key, of which at most 32 are shown. With fewer queries than keys (generation with
             a cache), the queries are the last tokens.
         title: What stands above.
 
@@ -109,13 +114,16 @@ def draw_attention(
     if tokens is not None and len(tokens) != given.shape[2]:
         raise ValueError(f"there are {len(tokens)} tokens for {given.shape[2]} keys")
     maps = _chosen(given, layers, heads)
-    labels = [_shown(token) for token in tokens] if tokens is not None and len(tokens) <= MOST_LABELS else []
+    named = list(tokens or ())
+    below, beside = _Labels.of(named, maps.block), _Labels.of(named[-given.shape[1] :], maps.block)
+    if below.every > 1:
+        maps.notes.append(f"1 of {below.every} tokens named")
     figure = Figure(facecolor="white")
     figure.set_layout_engine("none")  # whatever the user's settings say
     FigureCanvasAgg(figure)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # of tokens; it is drawn as a box
-        _draw(figure, maps, labels, title)
+        _draw(figure, maps, (below, beside), title)
         return encode_figure(figure)
 
 
@@ -186,7 +194,7 @@ def _chosen(given: _Given, layers: Sequence[int] | None, heads: Sequence[int] | 
         notes.append(f"each pixel the largest of {block} × {block}")
     rows = [f"layer {layer}" if given.names > 1 else "" for layer in shown_layers]
     columns = [f"head {head}" if given.names > 0 else "" for head in shown_heads]
-    return _Maps(drawn, rows, columns, notes)
+    return _Maps(drawn, rows, columns, notes, block)
 
 
 def _array(values: object) -> np.ndarray:
@@ -223,6 +231,28 @@ def _picked(what: str, named: Sequence[int] | None, numbers: list[int]) -> list[
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Labels:
+    """Tokens along one side, every n-th of them where they are many.
+
+    Attributes:
+        places: Where they stand, in cells of the map.
+        texts: What they are.
+        every: Of how many tokens one is named.
+    """
+
+    places: list[float]
+    texts: list[str]
+    every: int = 1
+
+    @classmethod
+    def of(cls, tokens: Sequence[str], block: int) -> _Labels:
+        """Choose those to name; a value of the map stands for `block` tokens."""
+        every = max(1, -(-len(tokens) // MOST_LABELS))
+        chosen = range(0, len(tokens), every)
+        return cls([(place + 0.5) / block - 0.5 for place in chosen], [_shown(tokens[at]) for at in chosen], every)
+
+
 def _shown(token: str) -> str:
     """Return a token on one line; a tokenizer's marks for space and newline become visible ones."""
     text = token.translate(_MARKS)
@@ -255,56 +285,73 @@ class _Layout:
         return x / self.width, y / self.height, wide / self.width, tall / self.height
 
 
-def _laid_out(maps: _Maps, labels: list[str], title: str) -> _Layout:
+def _laid_out(maps: _Maps, labels: tuple[_Labels, _Labels], title: str) -> _Layout:
     rows, columns, queries, keys = maps.values.shape
-    longest = max(map(len, labels), default=0)
-    side = max(1.0, 0.15 * keys) if labels else max(0.9, min(2.6, 9.0 / max(rows, columns)))
-    high = side * min(max(queries / keys, 0.12), 4.0)
-    if labels:
-        high = max(high, 0.15 * queries)
+    below, beside = labels
+    longest = max(map(len, below.texts + beside.texts), default=0)
+    side = max(1.0, 0.15 * len(below.texts)) if longest else max(0.9, min(2.6, 9.0 / max(rows, columns)))
+    high = max(side * min(max(queries / keys, 0.12), 4.0), 0.15 * len(beside.texts))
     gap = _GAP
     left = 0.2 + (0.3 if maps.rows[0] else 0.0) + 0.072 * longest
-    below = 0.36 + 0.072 * longest
+    under = 0.36 + 0.072 * longest
     above = 0.14 + (0.32 if title else 0.0) + (0.24 if maps.notes else 0.0) + (0.24 if maps.columns[0] else 0.1)
     right = 0.72
     words = 0.118 * len(title), 0.078 * len(" · ".join(maps.notes))
     width = max(left + columns * (side + gap) + right, left + max(words) + 0.2)
-    height = max(above + rows * (high + gap) - gap + below, above + below + 0.8)
+    height = max(above + rows * (high + gap) - gap + under, above + under + 0.8)
     return _Layout(side, high, left, height - above - rows * (high + gap) + gap, width, height, rows)
 
 
-def _draw(figure: Figure, maps: _Maps, labels: list[str], title: str) -> None:
+def _draw(figure: Figure, maps: _Maps, labels: tuple[_Labels, _Labels], title: str) -> None:
     import numpy as np
     from matplotlib.colors import LinearSegmentedColormap
 
     place = _laid_out(maps, labels, title)
     figure.set_size_inches(place.width, place.height)
     figure.set_dpi(100)
-    rows, columns, queries, _ = maps.values.shape
-    top = float(np.nanmax(maps.values, initial=0.0)) or 1.0
+    rows, columns = maps.values.shape[:2]
+    top, is_all = _scale_of(maps.values)
     colours = LinearSegmentedColormap.from_list("attention", _COLOURS).with_extremes(bad="white")
     for row, column in np.ndindex(rows, columns):
         axes = figure.add_axes(place.cell(row, column))
         picture = axes.imshow(
             maps.values[row, column], cmap=colours, vmin=0, vmax=top, aspect="auto", interpolation="nearest"
         )
-        _dress(axes, labels if row == rows - 1 else [], labels[-queries:] if column == 0 else [])
+        below, beside = labels
+        _dress(axes, below if row == rows - 1 else None, beside if column == 0 else None)
         if row == 0:
             axes.set_title(maps.columns[column], fontsize=9, color=_INK, pad=4)
         if column == 0:
             y = place.cell(row, column)[1] + place.high / place.height / 2
             figure.text(0.2 / place.width, y, maps.rows[row], rotation=90, va="center", fontsize=9, color=_INK)
-    _draw_scale(figure, place, picture, columns)
+    _draw_scale(figure, place, picture, columns, top, is_all=is_all)
     _write(figure, place, maps.notes, title)
 
 
-def _draw_scale(figure: Figure, place: _Layout, picture: AxesImage, columns: int) -> None:
+def _scale_of(values: np.ndarray) -> tuple[float, bool]:
+    """Return the weight that is the darkest, and whether there is none above it."""
+    import numpy as np
+
+    known = values[np.isfinite(values)]
+    most = float(known.max(initial=0.0))
+    # "higher" is a weight that there is: of up to a hundred the largest. Zero where almost all are: then the largest.
+    top = float(np.percentile(known, _SCALE_TO, method="higher")) if known.size else 0.0
+    return (top, top == most) if top > 0 else (most or 1.0, True)
+
+
+def _draw_scale(figure: Figure, place: _Layout, picture: AxesImage, columns: int, top: float, *, is_all: bool) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     x = place.left + columns * (place.side + place.gap)
     whole = place.rows * (place.high + place.gap) - place.gap
     tall = min(max(whole, 0.8), 2.4)
     axes = figure.add_axes(place.box(x, place.below + whole - tall, 0.12, tall))
     bar = figure.colorbar(picture, cax=axes)
     bar.outline.set_visible(False)
+    # What is darker still looks the same, and the scale says so.
+    inner = [float(tick) for tick in MaxNLocator(4).tick_values(0, top) if 0 <= tick < 0.85 * top]
+    names = [f"{tick:.3g}" for tick in inner]
+    bar.set_ticks([*inner, top], labels=[*names, f"{top:.2g}" if is_all else f"≥ {top:.2g}"])
     axes.tick_params(labelsize=8, length=2, color=_FAINT, labelcolor=_INK)
 
 
@@ -317,10 +364,12 @@ def _write(figure: Figure, place: _Layout, notes: list[str], title: str) -> None
     figure.text(start, 0.08 / place.height, "key →   query ↓", fontsize=8, color=_FAINT, va="bottom")
 
 
-def _dress(axes: Axes, below: list[str], beside: list[str]) -> None:
+def _dress(axes: Axes, below: _Labels | None, beside: _Labels | None) -> None:
     """Take the frame away, and write tokens where there are any."""
-    axes.set_xticks(range(len(below)), below, rotation=90, fontsize=7, color=_INK)
-    axes.set_yticks(range(len(beside)), beside, fontsize=7, color=_INK)
+    nothing = _Labels([], [])
+    below, beside = below or nothing, beside or nothing
+    axes.set_xticks(below.places, below.texts, rotation=90, fontsize=7, color=_INK)
+    axes.set_yticks(beside.places, beside.texts, fontsize=7, color=_INK)
     axes.tick_params(length=0, pad=2)
     for spine in axes.spines.values():
         spine.set_visible(False)
