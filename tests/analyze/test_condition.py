@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from burnish.analyze.condition import order, parse, parse_condition
+from burnish.analyze.condition import parse, parse_condition, refuse_no_condition
 from burnish.analyze.names import ConfigValue, Field, MetricValue
 from burnish.core.errors import UsageError
 
@@ -166,6 +166,13 @@ def test_each_name_is_read_once_and_in_order():
             "there are names, numbers, texts, lists, + - * / // % **, comparisons, in, and, or, not",
         ),
         ("stat == 'a'", "unknown name 'stat'", "did you mean state?"),
+        ("config.lr = 0.01", "not an expression: 'config.lr = 0.01'", "'=' is written '=='"),
+        ("pinned && debug", "not an expression: 'pinned && debug'", "'&&' is written 'and'"),
+        (
+            "summary[eval/loss] < 5",
+            "'summary[eval / loss]' is not part of what a query may say",
+            "quotes are missing: summary['eval/loss']",
+        ),
         ("name.upper == 1", "'name.upper' cannot be asked for: only config and summary have parts", ""),
         ("config < 1", "'config' alone has no value", "such as config.training.learning_rate"),
         ("summary < 1", "'summary' takes the name of a metric", "such as summary['eval/loss'].min"),
@@ -183,6 +190,73 @@ def test_what_is_no_condition_is_refused_with_what_to_type(text, message, hint):
     with pytest.raises(UsageError) as caught:
         parse_condition(text)
     assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "values", "kind", "example"),
+    [
+        ("step", "step", {1: 3}, "a number", "step > 3"),
+        ("not state", "state", {1: None, 2: "failed"}, "a text", "state == 'failed'"),
+        ("pinned or tags", "tags", {1: ("fast", "a")}, "a list", "'fast' in tags"),
+        ("debug == true and tags", "tags", {1: ()}, "a list", "'x' in tags"),
+    ],
+)
+def test_name_alone_that_is_neither_true_nor_false_is_refused_with_a_condition_of_it(text, name, values, kind, example):
+    expression = parse_condition(text)
+    with pytest.raises(UsageError) as caught:
+        refuse_no_condition(expression, {n: values if str(n) == name else {1: True} for n in expression.names})
+    assert caught.value.message == f"a condition is true or false, and {name!r} is {kind}"
+    assert caught.value.hint == f'compare it, in quotes, or the shell takes the ">" away: "{example}"'
+
+
+@pytest.mark.parametrize("values", [{}, {1: None}, {1: True}, {1: 3, 2: False}])
+def test_name_alone_that_is_true_or_false_in_any_run_or_known_of_none_is_a_condition(values):
+    refuse_no_condition(parse_condition("pinned and not pinned"), {Field("pinned"): values})
+
+
+def doubts(text, **values):
+    """Return what is odd about a condition; the values of each name are those of runs 0, 1, …"""
+    columns = {Field(name): dict(enumerate(column)) for name, column in values.items()}
+    found: list[str] = []
+    parse_condition(text).column(range(max(map(len, values.values()))), columns, found)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("step < 'a'", "step is a number in 2 of 3 runs"),
+        ("3 == state", "state is a text in 3 of 3 runs"),
+        ("step == state", "step is a number in 2 of 3 runs, state is a text in 3 of 3 runs"),
+        ("pinned == 1", "pinned is true or false in 3 of 3 runs"),
+        ("tags < 'a'", "tags is a list in 2 of 3 runs"),
+        ("tags < ['a']", "tags is a list in 2 of 3 runs"),
+        ("3 in tags", "tags is a list in 2 of 3 runs"),
+        ("step in 'abc'", "step is a number in 2 of 3 runs"),
+        ("step in ['a', 'b']", "step is a number in 2 of 3 runs"),
+        ("'a' in step", "step is a number in 2 of 3 runs"),
+        ("-step < 'a'", "-step is a number in 2 of 3 runs"),
+        ("host == true", "host is a text in 2 and a number in 1 of 3 runs"),
+    ],
+)
+def test_comparison_that_no_run_can_ever_meet_is_doubted(text, why):
+    values = {
+        "step": [1, 2, None],
+        "state": ["a", "b", "c"],
+        "pinned": [True, False, False],
+        "tags": [("a",), ("b",), None],
+        "host": ["a", 3, "b"],
+    }
+    assert doubts(text, **values) == [f"{text} is never true: {why}"]
+    assert doubts(f"state == 'a' or not {text}", **values) == [f"{text} is never true: {why}"]
+
+
+@pytest.mark.parametrize(
+    "text", ["step < 0", "step > 'a' or host == 3", "step == null", "'x' in tags", "host == 'x'", "step in [1.5, 'a']"]
+)
+def test_comparison_that_a_run_could_meet_is_not_doubted(text):
+    said = doubts(text, step=[1, None], host=["a", 3], tags=[(), None])
+    assert said == (["step > 'a' is never true: step is a number in 1 of 2 runs"] if "or" in text else [])
 
 
 @pytest.mark.parametrize(
@@ -273,9 +347,3 @@ def test_conditions_mean_what_they_mean_in_python(text, rows):
     missing = dict.fromkeys((*NUMBERS, *TEXTS), Missing())
     for run, row in enumerate(rows):
         assert found[run] is bool(eval(text, {"__builtins__": {}}, missing | row)), (text, row)
-
-
-def test_order_is_numbers_truth_values_texts_and_nothing_last():
-    values = ["b", None, 2, True, math.nan, "a", 1.5, ("x",), False]
-    placed = sorted((v for v in values if order(v) is not None), key=order)
-    assert placed == [1.5, 2, False, True, "a", "b", ("x",)]

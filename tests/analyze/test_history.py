@@ -36,6 +36,7 @@ def test_history_is_a_row_a_point_in_order_of_metric_and_step(run):
 
 
 def test_metrics_are_chosen_by_name_and_pattern(run):
+    assert set(history(run, "tokens").columns["metric"]) == {"tokens"}
     assert set(history(run, ["train/*"]).columns["metric"]) == {"train/loss"}
     assert set(history(run, ["tokens", "t*/loss"]).columns["metric"]) == {"tokens", "train/loss"}
 
@@ -46,8 +47,23 @@ def test_along_time_points_are_in_order_of_time(run):
 
 def test_along_a_metric_each_point_has_its_last_value(run):
     table = history(run, ["train/loss"], axis="tokens")
-    assert table.columns["axis"] == [None, 100.0, 100.0, 300.0]
+    assert list(table.columns) == ["metric", "step", "time", "value", "tokens"]
+    assert table.columns["tokens"] == [None, 100.0, 100.0, 300.0]
     assert set(table.columns["metric"]) == {"train/loss"}
+
+
+def test_metric_that_is_called_as_another_column_is_an_axis_beside_it(tmp_path):
+    (tmp_path / "20260101_a_aaaa" / "journal").mkdir(parents=True)
+    writer = JournalWriter(tmp_path / "20260101_a_aaaa" / "journal", 0, dict)
+    writer.row(("value", "loss"), (7.0, 1.5), 0, 50.0)
+    writer.close()
+    assert history(tmp_path / "20260101_a_aaaa", "loss", axis="value").rows() == [
+        {"metric": "loss", "step": 0, "time": 50.0, "value": 1.5, "value (axis)": 7.0}
+    ]
+
+
+def test_points_show_their_time_as_people_read_it(run):
+    assert repr(history(run, "train/loss")).splitlines()[1] == "train/loss     0  1970-01-01 00:00:50Z      0"
 
 
 @pytest.mark.parametrize("asked", [{"metrics": ["train/los"]}, {"axis": "train/los"}])

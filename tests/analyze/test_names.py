@@ -2,7 +2,9 @@ import ast
 
 import pytest
 
-from burnish.analyze.names import ConfigValue, Field, MetricValue, name_of, name_of_text
+from burnish.analyze.names import ALIASES, KNOWN, ConfigValue, Field, MetricValue, name_of, name_of_text, spelled
+from burnish.cli.ls import _COLUMNS
+from burnish.journal.facts import FIELDS
 
 
 @pytest.mark.parametrize(
@@ -36,3 +38,16 @@ def test_name_that_a_table_shows_is_read_again_as_the_same(name):
 
 def test_text_that_no_table_shows_is_no_name():
     assert name_of_text("sate") is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [ConfigValue("a.b"), ConfigValue("a.b-c.0"), ConfigValue("a.lambda"), MetricValue("x/y"), MetricValue("x", "min")],
+)
+def test_name_is_read_again_from_its_spelling_in_an_expression(name):
+    assert name_of(ast.parse(spelled(name), mode="eval").body) == name
+
+
+def test_every_column_that_ls_shows_can_be_asked_for():
+    assert {*_COLUMNS, "tags"} <= {*KNOWN, *ALIASES}
+    assert set(ALIASES.values()) <= set(FIELDS) < set(KNOWN)

@@ -24,10 +24,17 @@ def runs(tmp_path):
         "20260103_sft_bbbb": (3.0, "running", {"eval/loss": summary(2.5, best=1.25)}, "training: {lr: 0.001}\n"),
         "20260102_dpo_cccc": (2.0, "failed", {}, None),
     }
+    more = {
+        "20260101_sft_aaaa": {"command": ["t.py", "--lr", "2"], "latest": {"loss": 0.25}, "attempts": [{}, {}]},
+        "20260103_sft_bbbb": {"started": 50.0},
+        "20260102_dpo_cccc": {"started": 10.0, "ended": 100.0},
+    }
     for name, (created, state, metrics, config) in made.items():
         (folder / name).mkdir(parents=True)
+        if name.endswith("bbbb"):
+            write_json(folder / name / "card.json", {"code": {"commit": "c0ffee", "branch": "main"}})
         record = {"created": created, "state": state, "summary": metrics, "tags": ["t"] if created < 3 else []}
-        write_json(folder / name / "run.json", record)
+        write_json(folder / name / "run.json", record | more[name])
         if config:
             (folder / name / "config.yaml").write_text(config)
     return folder
@@ -56,6 +63,16 @@ def ask(runs, tmp_path):
         ("config.tags[1] == 'y'", ["aaaa"]),
         ("'t' in tags", ["cccc", "aaaa"]),
         ("'dpo' in name", ["cccc"]),
+        ("summary.eval/loss.best < 1.5", ["bbbb"]),
+        ("'--lr 2' in command", ["aaaa"]),
+        ("commit == 'c0ffee' and branch == 'main'", ["bbbb"]),
+        ("branch == null", ["cccc", "aaaa"]),
+        ("took == 90", ["cccc"]),
+        ("took > 1e6 and state == 'running'", ["bbbb"]),
+        ("tries == 2", ["aaaa"]),
+        ("when < 2.5", ["cccc", "aaaa"]),
+        ("loss < 0.5", ["aaaa"]),
+        ("best < 1.5", ["bbbb"]),
     ],
 )
 def test_where_chooses_runs(ask, where, found):
@@ -135,12 +152,101 @@ def test_without_columns_all_that_these_runs_have_is_there(runs, tmp_path):
             "say which is better: run.step_metric('eval/loss', best=\"min\"), or ask for .min or .max",
         ),
         ("summary['eval/loss'].nonfinite < 1", "no run knows 'nonfinite' of the metric 'eval/loss'", ""),
+        (
+            "summary['accuracy'] < 1",
+            "no run has the metric 'accuracy'",
+            "there are summary['eval/loss'], summary['loss']",
+        ),
+        (
+            "config.learning_rate < 1",
+            "no run has 'config.learning_rate'",
+            "there are config.tags, config.training.lr, config.training.rank",
+        ),
+        ("state == finished", "unknown name 'finished'", "did you mean 'finished', in quotes?"),
+        ("t in tags", "unknown name 't'", "did you mean 't', in quotes?"),
+        ("eval/loss < 5", "unknown name 'eval'", "eval/loss is a metric: summary['eval/loss']"),
+        ("eval/los.min < 5", "unknown name 'eval'", "did you mean summary['eval/loss']?"),
+        ("summary.eval/los < 5", "unknown name 'los'", "did you mean summary['eval/loss']?"),
+        ("lr < 5", "unknown name 'lr'", "lr is in the config: config.training.lr"),
+        ("sate == 'a'", "unknown name 'sate'", "did you mean state?"),
+        (
+            "config.training.lr",
+            "a condition is true or false, and 'config.training.lr' is a number",
+            'compare it, in quotes, or the shell takes the ">" away: "config.training.lr > 1e-05"',
+        ),
     ],
 )
 def test_name_that_no_run_has_is_an_error_with_the_nearest_one(ask, where, message, hint):
     with pytest.raises(UsageError) as caught:
         ask(where)
     assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message", "hint"),
+    [
+        ({"sort": "eval/loss"}, "unknown name 'eval'", "eval/loss is a metric: summary['eval/loss']"),
+        (
+            {"sort": "-state"},
+            "only numbers have an opposite: '-state'",
+            "such as --sort KEY --reverse, or sort=KEY, descending=True",
+        ),
+        ({"columns": ()}, "no column is named", "such as id,state,config.*,summary.*"),
+        (
+            {"columns": ("id", "foo.*")},
+            "no column matches 'foo.*'",
+            "patterns are of configs and metrics: config.*, summary.eval/*",
+        ),
+        (
+            {"columns": ("config.t*x",)},
+            "no column matches 'config.t*x'",
+            "there are config.tags, config.training.lr, config.training.rank",
+        ),
+    ],
+)
+def test_mistake_in_what_to_sort_by_or_to_show_is_told_with_what_to_type(ask, asked, message, hint):
+    with pytest.raises(UsageError) as caught:
+        ask(**asked)
+    assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+@pytest.mark.parametrize("name", ["loss", "best"])
+def test_loss_that_no_run_has_is_an_error_where_it_is_asked_for_and_a_blank_where_it_is_shown(tmp_path, name):
+    (tmp_path / "20260101_a_aaaa").mkdir()
+    write_json(tmp_path / "20260101_a_aaaa" / "run.json", {"created": 1.0, "summary": {"val_loss": summary(1.0)}})
+    for asked in ({"where": f"{name} < 1"}, {"sort": name}):
+        with pytest.raises(UsageError) as caught:
+            find(tmp_path, Query(**asked), cache=tmp_path / "cache")
+        assert caught.value.message == f"no run has {name!r}"
+        near = "did you mean summary['val_loss']?"
+        assert caught.value.hint == (near if name == "loss" else "it is the best value of a metric named eval/…")
+    assert find(tmp_path, Query(columns=(name,)), cache=tmp_path / "cache").runs.rows() == [{name: None}]
+
+
+def test_pattern_of_all_configs_may_find_none(tmp_path):
+    (tmp_path / "20260101_a_aaaa").mkdir()
+    write_json(tmp_path / "20260101_a_aaaa" / "run.json", {"created": 1.0})
+    query = Query(columns=("id", "config.*", "summary.*"))
+    assert find(tmp_path, query, cache=tmp_path / "cache").runs.rows() == [{"id": "aaaa"}]
+
+
+def test_comparison_of_unlike_things_is_told_with_the_answer(runs, tmp_path):
+    found = find(runs, Query("config.training.lr < 'a'", columns=("id",)), cache=tmp_path / "cache").runs
+    said = "config.training.lr < 'a' is never true: config.training.lr is a number in 2 of 3 runs"
+    assert found.warnings == (said,)
+    assert repr(found) == f"id\n0 runs\nwarning: {said}"
+
+
+def test_expression_may_name_a_column_of_ls_and_multiply(runs, tmp_path):
+    query = Query(sort="id", columns=("id", "step*2", "took", "tries", "best", "command"), limit=2)
+    assert find(runs, query, cache=tmp_path / "cache").runs.rows()[0] == {
+        "id": "aaaa",
+        "step*2": None,
+        "took": None,
+        "tries": 2,
+        "best": 1.5,
+        "command": "t.py --lr 2",
+    }
 
 
 def test_name_of_a_column_as_tables_spell_it_is_told_the_same_way(ask):
@@ -171,6 +277,11 @@ def test_burnish_runs_finds_the_runs_of_a_project(runs, tmp_path, monkeypatch):
     monkeypatch.chdir(project)
     assert burnish.runs(limit=1, columns=["id"]).rows() == [{"id": "bbbb"}]
     assert repr(burnish.runs(limit=1, columns=["id"])) == "id\nbbbb\n1 run"
+    assert burnish.runs(limit=1, columns="id, config.training.lr").rows() == [
+        {"id": "bbbb", "config.training.lr": 0.001}
+    ]
+    with pytest.raises(UsageError, match=r"^no folder '/nonexistent/here'$"):
+        burnish.runs(project="/nonexistent/here")
 
 
 def test_query_of_fields_and_metrics_alone_loads_neither_pydantic_nor_numpy(runs, tmp_path):

@@ -77,3 +77,17 @@ def test_repr_of_many_columns_says_how_many():
 def test_empty_table_has_a_repr():
     assert repr(Table({})) == "0 rows"
     assert repr(Table({"a": []})) == "a\n0 rows"
+
+
+def test_repr_shows_the_columns_that_fit(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    table = Table({"first": ["0123456789"], "second": [12345678], "third": [1]})
+    assert repr(table) == "first         second\n0123456789  12345678\n1 row × 3 columns"
+    monkeypatch.setenv("COLUMNS", "19")
+    assert repr(table) == "first\n0123456789\n1 row × 3 columns"
+
+
+def test_notebook_is_shown_twenty_rows():
+    shown = Table({"n": list(range(30))})._repr_html_()
+    assert shown.count("<tr>") == 21
+    assert shown.endswith("<p>30 rows</p>")

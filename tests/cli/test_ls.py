@@ -125,6 +125,53 @@ def on_a_terminal(burnish, *words):
     return shown.decode().splitlines(), done.communicate()[1]
 
 
+def test_condition_that_the_shell_cut_is_told_so(listed):
+    done = listed("ls", "--where", "config.lr")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: a condition is true or false, and 'config.lr' is a number\n"
+        'hint: compare it, in quotes, or the shell takes the ">" away: "config.lr > 0.001"\n'
+    )
+
+
+def test_comparison_that_can_never_hold_is_a_warning(listed):
+    done = listed("ls", "--where", "config.lr < 'a'")
+    assert done.stderr == (
+        f"warning: config.lr < 'a' is never true: config.lr is a number in 2 of 3 runs\nno such runs in {listed.runs}\n"
+    )
+    assert listed.json("ls", "--where", "config.lr < 'a'") == {"runs": []}
+
+
+def test_empty_columns_are_refused(listed):
+    done = listed("ls", "--columns", "")
+    assert done.returncode == 2
+    assert done.stderr == "error: no column is named\nhint: such as id,state,config.*,summary.*\n"
+
+
+def test_best_column_shows_the_best_value_of_the_loss_and_what_is_not_known_is_a_dash(burnish, add):
+    down = {**SUMMARY, "first": 1.0, "last": 0.9, "min": 0.2, "best": 0.2, "best_step": 1}
+    add("20260101_sft_aaaa", step=None, summary={"eval/acc": SUMMARY, "eval/loss": down})
+    add("20260102_sft_bbbb", created=1.8e9, step=None, total_steps=9, latest={"loss": 3})
+    assert [line.split()[:9] for line in burnish("ls").stdout.splitlines()[1:]] == [
+        ["bbbb", "sft", "finished", "0", "–/9", "3", "–", "–", "0.0s"],
+        ["aaaa", "sft", "finished", "0", "–", "–", "loss", "1", "→"],
+    ]
+    assert "loss 1 → 0.2 " in burnish("ls").stdout
+
+
+def test_columns_of_the_table_can_be_asked_for_by_their_names(burnish, add):
+    add("20260101_sft_aaaa", started=1.7e9, ended=1.7e9 + 75, attempts=[{}, {}], command=["python", "a b.py"])
+    done = burnish("ls", "--columns", "id,name,took,tries,when,command,commit")
+    assert done.stdout.splitlines()[1].split() == [
+        *("aaaa", "20260101_sft_aaaa", "1m15s", "2", "2023-11-14T22:13:20.000Z", "python", "'a", "b.py'", "–"),
+    ]
+    assert burnish.json("ls", "--columns", "took,when") == {"runs": [{"took": 75.0, "when": 1.7e9}]}
+
+
+def test_first_use_is_told_how_to_begin(burnish):
+    assert burnish("ls").stderr == f"no runs in {burnish.runs}; start one: burnish run -- python train.py\n"
+
+
 def test_terminal_is_shown_the_first_fifty_and_how_to_see_all(burnish, add):
     for number in range(52):
         add(f"20260101_sft_{number:04d}", created=1.7e9 + number)

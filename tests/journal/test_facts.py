@@ -5,7 +5,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from burnish.journal.facts import FIELDS, STATISTICS, artifacts_of, fields_of, load, newest, store, summary_of
+from burnish.journal.facts import (
+    FIELDS,
+    LIVE,
+    STATISTICS,
+    Headline,
+    artifacts_of,
+    fields_of,
+    headline,
+    load,
+    newest,
+    store,
+    summary_of,
+)
+from burnish.launch.retry import LIVE_STATES
 
 plain = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text()
 values = plain | st.lists(plain, max_size=3).map(tuple)
@@ -76,3 +89,58 @@ def test_artifacts_without_a_digest_are_passed_over():
 )
 def test_runs_are_ordered_by_a_number_whatever_their_record_says(created, place):
     assert newest({"created": created}) == place
+
+
+def test_states_of_runs_that_have_not_ended_are_those_of_whoever_starts_them():
+    assert LIVE == LIVE_STATES
+
+
+def metric(first, last, lowest, highest, **more):
+    return {"count": 3, "first": first, "last": last, "min": lowest, "max": highest, "last_step": 2, **more}
+
+
+DOWN, UP = metric(1.0, 0.9, 0.2, 1.0), metric(0.1, 0.7, 0.1, 0.8)
+
+
+@pytest.mark.parametrize(
+    ("summary", "metrics", "found"),
+    [
+        ({"eval/acc": UP, "eval/loss": DOWN}, {}, Headline("eval/loss", 1.0, 0.2, "min")),
+        ({"eval/acc": UP, "eval/a_loss": DOWN}, {}, Headline("eval/a_loss", 1.0, 0.2, "min")),
+        ({"eval/b_loss": UP, "eval/loss": DOWN, "eval/a_loss": UP}, {}, Headline("eval/loss", 1.0, 0.2, "min")),
+        ({"eval/acc": UP, "eval/f1": DOWN}, {}, Headline("eval/acc", 0.1, 0.8, "max")),
+        ({"eval/acc": UP, "eval/loss": DOWN}, {"eval/acc": {"best": "max"}}, Headline("eval/acc", 0.1, 0.8, "max")),
+        ({"eval/loss": DOWN}, {"eval/*": {"best": "max"}}, Headline("eval/loss", 1.0, 1.0, "max")),
+        ({"eval/acc": UP, "eval/loss": DOWN}, {"eval/*": 3}, Headline("eval/loss", 1.0, 0.2, "min")),
+        ({"eval/loss": {**DOWN, "best": 0.3}}, {}, Headline("eval/loss", 1.0, 0.3, "min")),
+        ({"eval/a": UP, "eval/acc": UP}, {}, Headline("eval/acc", 0.1, 0.8, "max")),
+        ({"eval/runtime": UP, "eval/entropy": DOWN}, {}, Headline("eval/entropy", 1.0, 0.9, "")),
+        ({"loss": DOWN, "train/acc": UP}, {}, None),
+        ({"eval/loss": 3, "eval/acc": {"first": "a"}, "eval/f1": {"first": 1}}, {}, None),
+        ({}, {}, None),
+    ],
+)
+def test_headline_is_the_held_out_metric_whose_better_direction_is_known_best(summary, metrics, found):
+    record = {"summary": summary, "metrics": metrics}
+    assert headline(record) == found
+    assert fields_of("a", record)["best"] == (found.value if found else None)
+
+
+def test_command_is_a_line_and_loss_the_latest_of_training():
+    fields = fields_of("a", {"command": ["python", "a b.py"], "latest": {"loss": 2.0, "train/loss": 1.0}})
+    assert fields["command"] == "python 'a b.py'"
+    assert fields["loss"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ({"commit": "c0ffee", "branch": "main", "dirty": False}, ("c0ffee", "main")),
+        ({"commit": "", "branch": "main"}, (None, "main")),
+        ({"commit": 3, "branch": ["main"]}, (None, None)),
+        ({}, (None, None)),
+    ],
+)
+def test_commit_and_branch_are_those_of_the_card(code, found):
+    fields = fields_of("a", {}, code)
+    assert (fields["commit"], fields["branch"]) == found

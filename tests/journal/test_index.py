@@ -454,3 +454,75 @@ def test_whole_name_of_before_a_rename_still_finds_the_run(tmp_path):
     assert find_run(tmp_path, "20260101_sft_lr1e-4_k7f2").name == "20260101_better_k7f2"
     with pytest.raises(RunError, match="^no run '20260103_sft_k7f2' in "):
         find_run(tmp_path, "20260103_sft_k7f2")
+
+
+@pytest.fixture
+def three(runs, monkeypatch, tmp_path):
+    """Return a folder of three runs, the newest one neither first nor last in the alphabet."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name, created in (("20260101_a_aaaa", 2.0), ("20260101_b_bbbb", 3.0), ("20260101_c_cccc", 1.0)):
+        make(runs, name, created)
+    return runs
+
+
+@pytest.mark.parametrize(
+    ("selector", "found"),
+    [("last", "bbbb"), ("last~", "aaaa"), ("last~0", "bbbb"), ("last~1", "aaaa"), ("last~2", "cccc")],
+)
+def test_last_is_the_newest_run_and_earlier_ones_are_counted_from_it(three, selector, found):
+    assert find_run(three, selector).id == found
+
+
+def test_last_is_the_run_that_is_called_so_where_there_is_one(three):
+    make(three, "20250101_a_last", 0.0)
+    assert find_run(three, "last").name == "20250101_a_last"
+    make(three, "last", 0.0)
+    assert find_run(three, "last").name == "last"
+
+
+def test_last_sees_a_run_that_was_made_a_moment_ago_and_one_that_is_gone(three):
+    assert find_run(three, "last").id == "bbbb"
+    make(three, "20260102_d_dddd", 4.0)
+    assert find_run(three, "last").id == "dddd"
+    shutil.rmtree(three / "20260102_d_dddd")
+    assert find_run(three, "last").id == "bbbb"
+
+
+def test_last_of_too_few_runs_is_an_error(three, runs):
+    with pytest.raises(RunError) as caught:
+        find_run(three, "last~3")
+    assert caught.value.message == f"no run 'last~3': there are 3 runs in {runs}"
+    for name in ("20260101_a_aaaa", "20260101_c_cccc"):
+        shutil.rmtree(runs / name)
+    with pytest.raises(RunError, match="^no run 'last~1': there is one run in "):
+        find_run(runs, "last~")
+    shutil.rmtree(runs / "20260101_b_bbbb")
+    with pytest.raises(RunError) as caught:
+        find_run(runs, "last")
+    assert caught.value.message == f"no runs in {runs}"
+    assert caught.value.hint == "start one: burnish run -- python train.py"
+
+
+@pytest.mark.parametrize("selector", ["lasts", "last~x", "last~-1", "last ~1", "LAST"])
+def test_what_only_looks_like_last_is_no_run(three, selector):
+    with pytest.raises(RunError, match="^no run '"):
+        find_run(three, selector)
+
+
+@pytest.mark.parametrize(
+    ("card", "commit"),
+    [
+        (b'{"packages": {"a": "1"}, "code": {"commit": "c0ffee"}}', "c0ffee"),
+        (b'{"code": ["c0ffee"]}', None),
+        (b'{"code": {"commit": 3}}', None),
+        (b'["code"]', None),
+        (b'{"code": {"com', None),
+        (b"\xff\xfe", None),
+        (b'{"code": ' + b"[" * 100_000, None),
+        (b"", None),
+    ],
+)
+def test_commit_is_read_from_the_card_and_a_broken_card_hides_no_run(runs, index, card, commit):
+    make(runs, "a")
+    (runs / "a" / "card.json").write_bytes(card)
+    assert index.read(lambda view: list(view.field("commit").values())) == [commit]

@@ -10,13 +10,14 @@ from __future__ import annotations
 import ast
 import math
 import operator
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from keyword import iskeyword
 from typing import Final
 
-from burnish.analyze.names import Name, name_of
+from burnish.analyze.mistakes import hint_of_text
+from burnish.analyze.names import Name, name_of, spelled
+from burnish.analyze.values import COMPARISONS, NOUNS, could_hold, kind_of
 from burnish.core.errors import UsageError
 from burnish.journal.facts import Value
 from burnish.journal.index_view import Column
@@ -38,14 +39,15 @@ class Expression:
     root: ast.expr
     names: tuple[Name, ...]
 
-    def column(self, runs: Sequence[int], columns: Mapping[Name, Column]) -> Column:
+    def column(self, runs: Sequence[int], columns: Mapping[Name, Column], doubts: list[str] | None = None) -> Column:
         """Return its value for each of these runs; a run for which it has none is not in the result.
 
         Args:
             runs: For which it is computed.
             columns: Each of `names`, for these runs at least.
+            doubts: Where to say which comparisons are of unlike things in every run, so that they never hold.
         """
-        return _Evaluation(runs, columns).column(self.root)
+        return _Evaluation(runs, columns, doubts).column(self.root)
 
 
 def parse(text: str) -> Expression:
@@ -65,10 +67,10 @@ def parse(text: str) -> Expression:
         root = ast.parse(text.strip(), mode="eval").body
         _check(root, names, 0)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        hint = _hint(text) or "such as config.training.learning_rate < 1e-4 and state == 'finished'"
+        hint = hint_of_text(text) or "such as config.training.learning_rate < 1e-4 and state == 'finished'"
         raise UsageError(f"not an expression: {shown!r}", hint=hint) from error
     except UsageError as error:
-        error.hint = _hint(text) or error.hint
+        error.hint = hint_of_text(text) or error.hint
         raise
     return Expression(text, root, tuple(names))
 
@@ -84,12 +86,37 @@ def parse_condition(text: str) -> Expression:
     return expression
 
 
-def order(value: Value) -> tuple[int, object] | None:
-    """Return what a value is sorted by: numbers first, then truth values, texts and lists; None goes last always."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return None
-    kind = _kind(value)
-    return _ORDER.index(kind), str(value) if kind == "list" else value
+def refuse_no_condition(expression: Expression, columns: Mapping[Name, Column]) -> None:
+    """Refuse names that stand where something true or false should, and are neither in any run.
+
+    Raises:
+        UsageError: There is one.
+    """
+    for name in _bare_names(expression.root):
+        values = [value for value in columns[name].values() if value is not None]
+        if values and not any(isinstance(value, bool) for value in values):
+            what = NOUNS[kind_of(values[0])]
+            raise UsageError(
+                f"a condition is true or false, and {str(name)!r} is {what}",
+                hint=f'compare it, in quotes, or the shell takes the ">" away: {_compared(name, values[0])}',
+            )
+
+
+def _bare_names(node: ast.expr) -> Iterator[Name]:
+    if isinstance(node, ast.BoolOp):
+        for part in node.values:
+            yield from _bare_names(part)
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        yield from _bare_names(node.operand)
+    elif not (isinstance(node, ast.Name) and node.id in _CONSTANTS) and (name := name_of(node)) is not None:
+        yield name
+
+
+def _compared(name: Name, value: Value) -> str:
+    """Return a condition of a name, for an example, as a shell takes it."""
+    if isinstance(value, tuple):
+        return f'"{value[0] if value else "x"!r} in {spelled(name)}"'
+    return f'"{spelled(name)} {"==" if isinstance(value, str) else ">"} {value!r}"'
 
 
 def _check(node: ast.expr, names: dict[Name, None], depth: int) -> None:
@@ -121,7 +148,7 @@ def _parts(node: ast.expr) -> Sequence[ast.expr]:
         return [node.operand]
     if isinstance(node, ast.BinOp) and type(node.op) in _BINARY:
         return [node.left, node.right]
-    if isinstance(node, ast.Compare) and all(type(op) in _COMPARISONS for op in node.ops):
+    if isinstance(node, ast.Compare) and all(type(op) in COMPARISONS for op in node.ops):
         return [node.left, *node.comparators]
     if isinstance(node, ast.List | ast.Tuple) and all(isinstance(item, ast.Constant) for item in node.elts):
         return node.elts
@@ -132,16 +159,6 @@ def _refused(node: ast.expr) -> UsageError:
     what = _REFUSED.get(type(node), "is not part of what a query may say")
     hint = "there are names, numbers, texts, lists, + - * / // % **, comparisons, in, and, or, not"
     return UsageError(f"{ast.unparse(node)!r} {what}", hint=hint)
-
-
-def _hint(text: str) -> str:
-    """Return how to write a key that Python takes for something else, empty where there is none."""
-    if hyphenated := re.search(r"config\.([\w.]*\w-[A-Za-z_][\w.-]*)", text):
-        return f"a key with a hyphen goes in brackets: config[{hyphenated[1]!r}]"
-    for path in re.findall(r"config\.([\w.]+)", text):
-        if any(iskeyword(part) for part in path.split(".")):
-            return f"a key that Python reserves goes in brackets: config[{path!r}]"
-    return ""
 
 
 def _check_condition(node: ast.expr) -> None:
@@ -162,6 +179,7 @@ class _Evaluation:
 
     runs: Sequence[int]
     columns: Mapping[Name, Column]
+    doubts: list[str] | None = None
 
     def column(self, node: ast.expr) -> Column:
         if isinstance(node, ast.Constant):
@@ -193,12 +211,35 @@ class _Evaluation:
         return {run: run in together for run in self.runs}
 
     def compare(self, node: ast.Compare) -> Column:
-        sides = [self.column(side) for side in (node.left, *node.comparators)]
+        sides = [(side, self.column(side)) for side in (node.left, *node.comparators)]
         met = set(self.runs)
-        for op, left, right in zip(node.ops, sides, sides[1:], strict=False):
-            compared = _COMPARISONS[type(op)]
+        for op, (_, left), (_, right) in zip(node.ops, sides, sides[1:], strict=False):
+            compared = COMPARISONS[type(op)]
             met = {run for run in met if run in left and run in right and compared(left[run], right[run])}
+        if self.doubts is not None and not met:
+            self.doubt(node, sides)
         return {run: run in met for run in self.runs}
+
+    def doubt(self, node: ast.Compare, sides: Sequence[tuple[ast.expr, Column]]) -> None:
+        """Say it when a comparison that no run meets is one of unlike things in all of them."""
+        assert self.doubts is not None
+        for op, left, right in zip(node.ops, sides, sides[1:], strict=False):
+            both = [(left[1].get(run), right[1].get(run)) for run in self.runs]
+            known = [(one, other) for one, other in both if one is not None and other is not None]
+            if known and not any(could_hold(op, one, other) for one, other in known):
+                told = [self.kinds(*side) for side in (left, right) if _is_asked(side[0])]
+                self.doubts.append(f"{ast.unparse(node)} is never true: {', '.join(told)}")
+                return
+
+    def kinds(self, node: ast.expr, column: Column) -> str:
+        found = Counter(kind_of(column[run]) for run in self.runs if column.get(run) is not None)
+        counted = " and ".join(f"{NOUNS[kind]} in {count:,}" for kind, count in found.most_common())
+        return f"{ast.unparse(node)} is {counted} of {len(self.runs):,} run{'' if len(self.runs) == 1 else 's'}"
+
+
+def _is_asked(node: ast.expr) -> bool:
+    """Return whether a piece of an expression reads anything of a run."""
+    return any(isinstance(part, ast.Name) and part.id not in _CONSTANTS for part in ast.walk(node))
 
 
 def _computed(compute: Callable[[float, float], object], left: Column, right: Column) -> Column:
@@ -206,7 +247,7 @@ def _computed(compute: Callable[[float, float], object], left: Column, right: Co
     found: Column = {}
     for run, value in left.items():
         other = right.get(run)
-        if _kind(value) == _kind(other) == "number":
+        if kind_of(value) == kind_of(other) == "number":
             try:
                 result = compute(value, other)  # type: ignore[arg-type]
             except ArithmeticError:
@@ -220,58 +261,6 @@ def _power(base: float, exponent: float) -> object:
     return float(base) ** float(exponent)  # of whole numbers it could have more digits than there is memory
 
 
-def _kind(value: Value) -> str:
-    return _KINDS[type(value)]
-
-
-def _like(compare: Callable[..., bool], kinds: frozenset[str]) -> Callable[[Value, Value], bool]:
-    """Return a comparison that is false between unlike things, and for NaN."""
-
-    def compared(left: Value, right: Value) -> bool:
-        kind = _KINDS[type(left)]
-        if kind != _KINDS[type(right)]:
-            return compare is operator.ne and (left is None or right is None)
-        # The only values that are not equal to themselves are NaN.
-        return kind in kinds and left == left and right == right and compare(left, right)
-
-    return compared
-
-
-def _is_in(left: Value, right: Value) -> bool:
-    if isinstance(right, str):
-        return isinstance(left, str) and left in right
-    return isinstance(right, tuple) and any(_equal(left, item) for item in right)
-
-
-def _is_not_in(left: Value, right: Value) -> bool:
-    if isinstance(right, str) and not isinstance(left, str):
-        return False
-    is_nan = isinstance(left, float) and math.isnan(left)
-    return isinstance(right, str | tuple) and not is_nan and not _is_in(left, right)
-
-
-_KINDS: Final[dict[type, str]] = {
-    int: "number",
-    float: "number",
-    bool: "truth",
-    str: "text",
-    tuple: "list",
-    type(None): "nothing",
-}
-_ORDER: Final = ("number", "truth", "text", "list")
-_ORDERED: Final = frozenset({"number", "text"})
-_EVERY: Final = frozenset(_KINDS.values())
-_equal = _like(operator.eq, _EVERY)
-_COMPARISONS: Final[dict[type[ast.cmpop], Callable[[Value, Value], bool]]] = {
-    ast.Eq: _equal,
-    ast.NotEq: _like(operator.ne, _EVERY),
-    ast.Lt: _like(operator.lt, _ORDERED),
-    ast.LtE: _like(operator.le, _ORDERED),
-    ast.Gt: _like(operator.gt, _ORDERED),
-    ast.GtE: _like(operator.ge, _ORDERED),
-    ast.In: _is_in,
-    ast.NotIn: _is_not_in,
-}
 _BINARY: Final[dict[type[ast.operator], Callable[[float, float], object]]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,

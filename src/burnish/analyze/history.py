@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from burnish.analyze.table import Cell, Table
+from burnish.analyze.table import Cell, Table, moment_text
 from burnish.core.errors import UsageError
 from burnish.core.nearest import nearest
 from burnish.core.paths import RunPaths
@@ -23,17 +23,22 @@ class History(Table):
 
     kind = "point"
 
+    def _text(self, name: str, value: Cell) -> str:
+        if name == "time" and isinstance(value, int | float):
+            return moment_text(value)
+        return super()._text(name, value)
 
-def history(run: Path, metrics: Iterable[str] | None = None, *, axis: str = "step", rank: int = 0) -> Table:
+
+def history(run: Path, metrics: str | Iterable[str] | None = None, *, axis: str = "step", rank: int = 0) -> Table:
     """Return the points of a run, finished or live.
 
-    Columns: metric, step, time (seconds since the epoch), value; a metric as the axis adds `axis`, its last value at
-    or before the point's step, None where it had none yet. Metrics come in order of their names, points in order of
-    the axis.
+    Columns: metric, step, time (seconds since the epoch), value; a metric as the axis adds a column of its name with
+    its last value at or before the point's step, None where it had none yet. Metrics come in order of their names,
+    points in order of the axis.
 
     Args:
         run: The run's folder.
-        metrics: Names or patterns (`eval/*`); None for all.
+        metrics: A name or a pattern (`eval/*`), or several; None for all.
         axis: `step`, `time`, or a metric, such as one that counts tokens.
         rank: The rank that logged them.
 
@@ -45,14 +50,14 @@ def history(run: Path, metrics: Iterable[str] | None = None, *, axis: str = "ste
 
 
 def histories(
-    runs: Sequence[Path], metrics: Iterable[str] | None = None, *, axis: str = "step", rank: int = 0
+    runs: Sequence[Path], metrics: str | Iterable[str] | None = None, *, axis: str = "step", rank: int = 0
 ) -> Table:
     """Return the points of several runs, with the column `run`, the run's name, in front. See `history`.
 
     Raises:
         UsageError: None of the runs has a metric of that name.
     """
-    wanted = None if metrics is None else tuple(metrics)
+    wanted = None if metrics is None else (metrics,) if isinstance(metrics, str) else tuple(metrics)
     asked = [*(wanted or ()), *(() if axis in _AXES else (axis,))]
     names = ["run", *_names(axis)]
     found: dict[str, list[Cell]] = {name: [] for name in names}
@@ -77,7 +82,12 @@ _AXES = ("step", "time")
 
 
 def _names(axis: str) -> tuple[str, ...]:
-    return _COLUMNS if axis in _AXES else (*_COLUMNS, "axis")
+    return _COLUMNS if axis in _AXES else (*_COLUMNS, _column_of(axis))
+
+
+def _column_of(axis: str) -> str:
+    """Return what the column of a metric is called, which is the axis: as the metric, unless another is called so."""
+    return f"{axis} (axis)" if axis in ("run", *_COLUMNS) else axis
 
 
 def _matches(metric: str, wanted: Sequence[str]) -> bool:
@@ -99,7 +109,7 @@ def _columns(metric: str, series: Series, axis: str, along: Series | None) -> di
         "step": step.tolist(),
         "time": time.tolist(),
         "value": value.tolist(),
-        "axis": places,
+        _column_of(axis): places,
     }
 
 

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from keyword import iskeyword
 from typing import Final
 
 from burnish.core.errors import UsageError
 from burnish.core.nearest import nearest, nearest_path
-from burnish.journal.facts import FIELDS, STATISTICS
+from burnish.journal.facts import FIELDS, LIVE, STATISTICS, Value
 from burnish.journal.index_view import CONFIG, SUMMARY, Column, IndexView
+
+TOOK = "took"
+KNOWN: Final = (*FIELDS[: (_after := FIELDS.index("ended") + 1)], TOOK, *FIELDS[_after:])
+"""What can be asked of every run, in the order in which it is shown: `FIELDS`, and how many seconds it took."""
+
+ALIASES: Final = {"tries": "attempts", "when": "created"}
+"""What the columns of `burnish ls` are called, where that is not the name of the field."""
+
+_MOSTLY_NONE: Final = {"loss": "the last train/loss, or loss", "best": "the best value of a metric named eval/…"}
+_SHOWN_NAMES = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +36,11 @@ class Field:
 
     def column(self, view: IndexView, among: Sequence[int] | None = None) -> Column:
         """Return its value for every run, at least for those that are named."""
-        return view.field(self.name, among)
+        if self.name == TOOK:
+            started, ended, states = (view.field(name, among) for name in ("started", "ended", "state"))
+            now = time.time()
+            return {run: _took(began, ended[run], states[run], now) for run, began in started.items()}
+        return view.field(ALIASES.get(self.name, self.name), among)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +77,19 @@ Name = Field | ConfigValue | MetricValue
 _ROOTS: Final = ("config", "summary")
 
 
+class UnknownNameError(UsageError):
+    """A word that stands for nothing; who knows the runs may know what was meant.
+
+    Args:
+        word: The word.
+        hint: What it may stand for, as far as one can tell without the runs.
+    """
+
+    def __init__(self, word: str, hint: str) -> None:
+        super().__init__(f"unknown name {word!r}", hint=hint)
+        self.word = word
+
+
 def name_of(node: ast.expr) -> Name | None:
     """Return the name that a piece of an expression is, None when it is something else.
 
@@ -81,7 +110,7 @@ def name_of(node: ast.expr) -> Name | None:
 
 def name_of_text(text: str) -> Name | None:
     """Return the name that text spells the way tables do: `summary.eval/loss.min`, `config.lora-rank`."""
-    if text in FIELDS:
+    if text in KNOWN or text in ALIASES:
         return Field(text)
     if text.startswith(CONFIG):
         return ConfigValue(text.removeprefix(CONFIG))
@@ -90,6 +119,20 @@ def name_of_text(text: str) -> Name | None:
         is_asked = bool(metric) and statistic in STATISTICS
         return MetricValue(metric, statistic) if is_asked else MetricValue(text.removeprefix(SUMMARY))
     return None
+
+
+def spelled(name: Name) -> str:
+    """Return a name as an expression spells it, whatever it holds.
+
+    >>> spelled(ConfigValue("training.lr")), spelled(ConfigValue("lora-rank")), spelled(MetricValue("eval/loss", "min"))
+    ('config.training.lr', "config['lora-rank']", "summary['eval/loss'].min")
+    """
+    if isinstance(name, ConfigValue):
+        parts = name.path.split(".")
+        return str(name) if all(p.isidentifier() and not iskeyword(p) for p in parts) else f"config[{name.path!r}]"
+    if isinstance(name, MetricValue):
+        return f"summary[{name.metric!r}]" + (f".{name.statistic}" if name.statistic != "last" else "")
+    return name.name
 
 
 def refuse_unknown(name: Name, view: IndexView) -> None:
@@ -103,12 +146,46 @@ def refuse_unknown(name: Name, view: IndexView) -> None:
     if isinstance(name, ConfigValue):
         known = [key.removeprefix(CONFIG) for key in view.names(CONFIG)]
         best = nearest_path(name.path, known)
-        raise UsageError(f"no run has {str(name)!r}", hint=f"did you mean {CONFIG}{best}?" if best else "")
+        there = listed((CONFIG + key for key in known), "no run has a config")
+        raise UsageError(f"no run has {str(name)!r}", hint=f"did you mean {CONFIG}{best}?" if best else there)
     metrics = [key.removeprefix(SUMMARY) for key in view.names(SUMMARY)]
     if name.metric in metrics:
         raise UsageError(f"no run knows {name.statistic!r} of the metric {name.metric!r}", hint=_ways_of_best(name))
     best = nearest(name.metric, metrics)
-    raise UsageError(f"no run has the metric {name.metric!r}", hint=f"did you mean summary[{best!r}]?" if best else "")
+    there = listed((f"summary[{metric!r}]" for metric in metrics), "no run has a metric")
+    hint = f"did you mean summary[{best!r}]?" if best else there
+    raise UsageError(f"no run has the metric {name.metric!r}", hint=hint)
+
+
+def refuse_empty(name: Name, values: Iterable[Value], view: IndexView) -> None:
+    """Refuse to compare or sort by `loss` or `best` where no run has one: another metric was meant.
+
+    Raises:
+        UsageError: There are runs, and none has it.
+    """
+    if not isinstance(name, Field) or name.name not in _MOSTLY_NONE or any(value is not None for value in values):
+        return
+    if not view.runs() or any(value is not None for value in name.column(view).values()):
+        return
+    best = nearest(name.name, [key.removeprefix(SUMMARY) for key in view.names(SUMMARY)])
+    hint = f"did you mean summary[{best!r}]?" if best else f"it is {_MOSTLY_NONE[name.name]}"
+    raise UsageError(f"no run has {name.name!r}", hint=hint)
+
+
+def listed(names: Iterable[str], none: str) -> str:
+    """Return a hint that tells what there is, the first few by name.
+
+    >>> listed(["config.lr", "config.seed"], "nothing"), listed([], "nothing")
+    ('there are config.lr, config.seed', 'nothing')
+    """
+    every = list(names)
+    more = f" and {len(every) - _SHOWN_NAMES:,} more" if len(every) > _SHOWN_NAMES else ""
+    return f"there are {', '.join(every[:_SHOWN_NAMES])}{more}" if every else none
+
+
+def _took(started: Value, ended: Value, state: Value, now: float) -> float | None:
+    end = ended if isinstance(ended, int | float) else now if state in LIVE else None
+    return end - started if isinstance(started, int | float) and end is not None else None
 
 
 def _ways_of_best(name: MetricValue) -> str:
@@ -118,10 +195,11 @@ def _ways_of_best(name: MetricValue) -> str:
 
 
 def _field(word: str) -> Field:
-    if word not in FIELDS:
-        best = nearest(word, [*FIELDS, *_ROOTS])
-        hint = f"did you mean {best}?" if best else f"there are {', '.join(FIELDS)}, config.… and summary['…']"
-        raise UsageError(f"unknown name {word!r}", hint=hint)
+    if word not in KNOWN and word not in ALIASES:
+        best = nearest(word, [*KNOWN, *ALIASES, *_ROOTS])
+        raise UnknownNameError(
+            word, f"did you mean {best}?" if best else f"there are {', '.join(KNOWN)}, config.… and summary['…']"
+        )
     return Field(word)
 
 

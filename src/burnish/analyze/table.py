@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from html import escape
 from importlib import import_module
+from itertools import accumulate
 from types import ModuleType
 from typing import TYPE_CHECKING, overload
 
+from burnish.core.clock import iso
 from burnish.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +22,8 @@ Cell = object
 
 _SHOWN_ROWS = 10
 _SHOWN_COLUMNS = 12
+_SHOWN_HTML_ROWS, _SHOWN_HTML_COLUMNS = 20, 20
+_WIDTH = 120  # where there is no terminal
 _WIDEST = 36
 
 
@@ -93,19 +99,64 @@ class Table(Sequence[dict[str, Cell]]):
         return iter(self.rows())
 
     def __repr__(self) -> str:
-        names = list(self._columns)[:_SHOWN_COLUMNS]
-        lines = [[_short(name) for name in names]]
-        count = min(self._length, _SHOWN_ROWS)
-        lines += [[_short(cell_text(self._columns[n][row])) for n in names] for row in range(count)]
-        widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
-        right = [any(isinstance(cell, int | float) for cell in self._columns[n][:_SHOWN_ROWS]) for n in names]
+        names, lines, right = self._shown(_SHOWN_ROWS)
+        widths = [max(map(len, cells)) for cells in zip(names, *lines, strict=True)]
+        fitting = max(1, _fitting(widths[:_SHOWN_COLUMNS], shutil.get_terminal_size((_WIDTH, 24)).columns))
         shown = [
-            "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right, strict=True)).rstrip()
-            for line in lines
+            "  ".join(
+                c.rjust(w) if r else c.ljust(w) for c, w, r in list(zip(line, widths, right, strict=True))[:fitting]
+            )
+            for line in (names, *lines)
         ]
-        more = len(self._columns) - len(names)
+        shown = [line.rstrip() for line in shown] if names else []
+        return "\n".join([*shown, *self._below(is_cut=len(self._columns) > fitting)])
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        names, lines, right = self._shown(_SHOWN_HTML_ROWS)
+        cut = slice(_SHOWN_HTML_COLUMNS)
+        align = [f' style="text-align: {"right" if is_right else "left"}"' for is_right in right[cut]]
+        head, *body = [
+            "".join(f"<{tag}{a}>{escape(cell)}</{tag}>" for a, cell in zip(align, line[cut], strict=True))
+            for tag, line in (("th", names), *(("td", line) for line in lines))
+        ]
+        rows = "".join(f"<tr>{row}</tr>" for row in body)
+        below = "".join(f"<p>{escape(line)}</p>" for line in self._below(is_cut=len(names) > _SHOWN_HTML_COLUMNS))
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{below}"
+
+    def _shown(self, most: int) -> tuple[list[str], list[list[str]], list[bool]]:
+        """Return the head, the first rows as text, and which columns are numbers."""
+        names = self._order()
+        rows = range(min(self._length, most))
+        cells = {name: [self._columns[name][row] for row in rows] for name in names}
+        lines = [[_short(self._text(name, cells[name][row])) for name in names] for row in rows]
+        right = [any(isinstance(c, int | float) and not isinstance(c, bool) for c in cells[name]) for name in names]
+        return [_short(name) for name in names], lines, right
+
+    def _order(self) -> list[str]:
+        """Return the columns in the order in which they are shown, as far as there is room."""
+        return list(self._columns)
+
+    def _text(self, name: str, value: Cell) -> str:
+        """Return a cell of a column as it is shown."""
+        return cell_text(value)
+
+    def _below(self, *, is_cut: bool = False) -> list[str]:
+        """Return the lines below the rows."""
         total = f"{self._length:,} {self.kind}{'' if self._length == 1 else 's'}"
-        return "\n".join([*(shown if names else ()), f"{total} × {len(self._columns)} columns" if more else total])
+        return [f"{total} × {len(self._columns)} columns" if is_cut else total]
+
+
+def moment_text(timestamp_s: float) -> str:
+    """Return a Unix timestamp as people read it, in UTC.
+
+    >>> moment_text(0), moment_text(float("inf"))
+    ('1970-01-01 00:00:00Z', 'inf')
+    """
+    try:
+        return iso(timestamp_s)[:19].replace("T", " ") + "Z"
+    except (ValueError, OverflowError, OSError):  # no calendar has it
+        return cell_text(timestamp_s)
 
 
 def cell_text(value: Cell) -> str:
@@ -123,6 +174,12 @@ def cell_text(value: Cell) -> str:
     if isinstance(value, tuple | list):
         return ", ".join(map(cell_text, value))
     return " ".join(str(value).split())
+
+
+def _fitting(widths: Sequence[int], room: int) -> int:
+    """Return how many columns of these widths fit beside each other, two blanks between them."""
+    taken = accumulate((width + 2 for width in widths), initial=-2)
+    return sum(1 for end in list(taken)[1:] if end <= room)
 
 
 def _short(text: str) -> str:

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
+from math import isfinite
 from typing import get_args
 
 import click
 
-from burnish.analyze.query import Found, Query, find
+from burnish.analyze.found import TIMES
+from burnish.analyze.names import TOOK
+from burnish.analyze.query import Found, Query, find, split_columns
 from burnish.analyze.table import cell_text
 from burnish.cli import _console
 from burnish.core.clock import duration, iso
 from burnish.core.errors import RunError
 from burnish.core.paths import Project, find_project
 from burnish.core.shape import section, words
-from burnish.journal.facts import is_unshipped
+from burnish.journal.facts import headline, is_unshipped, training_loss
 from burnish.journal.index import find_run
 from burnish.journal.record import RunRecord, read_record
 from burnish.launch.retry import LIVE_STATES, State
 
 _ON_A_SCREEN = 50
 _COLUMNS = ("id", "experiment", "state", "tries", "step", "loss", "best", "took", "when")
-_TIMES = ("created", "started", "ended")
 _EVERY = ("id",)  # what a query is asked for when the records alone are shown
-# A comma between columns, not one inside of brackets or quotes.
-_BETWEEN = re.compile(r""",(?=(?:[^'"]|'[^']*'|"[^"]*")*$)(?![^\[(]*[\])])""")
 
 
 @click.command(short_help="List runs, newest first.")
@@ -34,9 +33,9 @@ _BETWEEN = re.compile(r""",(?=(?:[^'"]|'[^']*'|"[^"]*")*$)(?![^\[(]*[\])])""")
 @click.option("--state", "states", multiple=True, type=click.Choice(get_args(State)), help="Only these; repeatable.")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only runs with this tag; repeatable.")
 @click.option("--like", metavar="RUN", help="Only repeats of a run: the same config but for seed and names.")
-@click.option("--sort", default="", metavar="KEY", help="By a name or an expression, the smallest first.")
+@click.option("--sort", default="", metavar="KEY", help="By a name or an expression, smallest first.")
 @click.option("--reverse", is_flag=True, help="The other way round; what has no value stays last.")
-@click.option("--columns", metavar="A,B,C", help="Show these: names, expressions, patterns such as 'config.*'.")
+@click.option("--columns", metavar="A,B,C", help="Show these: names, expressions, patterns ('config.*').")
 @click.option("-n", "--limit", type=click.IntRange(0), help="The first N, 0 for all; 50 on a terminal.")
 @click.option("--json", "as_json", is_flag=True, help='Print {"runs": […]}.')
 def command(
@@ -52,13 +51,16 @@ def command(
 ) -> None:
     """List the runs of this project, newest first.
 
-    EXPR compares what is known of runs by < <= == != >= > in, and, or, not: state, experiment, step, tags, and other
-    fields, config.training.learning_rate, summary['eval/loss'], which is the last value, or its .min, .max, .best.
-    What a run does not have makes a comparison false. KEY and the columns are of the same names.
+    EXPR compares what is known of runs by < <= == != >= > in, and, or, not; in quotes, or the shell takes the >.
+    There are the columns shown (id, experiment, state, tries, step, loss, best, took in seconds, when), tags, name,
+    command, commit, branch, host and other fields, config.training.learning_rate, and summary['eval/loss'], which is
+    the last value, or its .min, .max, .best. What a run does not have makes a comparison false. KEY and the columns
+    are of the same names. The column best shows one metric, from its first value to its best: of those named eval/…
+    with a known direction, the one whose direction the script gave, else eval/loss, another loss, the first by name.
 
     \b
     burnish ls --where "config.training.learning_rate < 1e-4 and 'eval' in tags"
-    burnish ls --sort "summary['eval/loss']" --columns "id,config.data.*,summary.eval/loss"
+    burnish ls --sort "summary['eval/loss']" --columns "id,name,config.data.*,summary.eval/loss"
     """  # noqa: D301  \b is click's mark for lines to keep apart
     project = find_project()
     _console.adopt(project)
@@ -68,12 +70,14 @@ def command(
         sort=sort or ("created" if reverse else ""),
         descending=reverse and bool(sort),
         limit=_ON_A_SCREEN if is_cut else limit or None,
-        columns=_EVERY if columns is None else tuple(_split(columns)),
+        columns=_EVERY if columns is None else split_columns(columns),
         states=states,
         tags=tags,
         group=_group_of(project, like) if like else "",
     )
     found = find(project.runs, query, with_records=columns is None)
+    for warning in found.runs.warnings:
+        _console.warn(warning)
     if as_json:
         shown = [_console.record_json(record) for record in found.records] if columns is None else found.runs.rows()
         _console.out_json({"runs": shown})
@@ -87,15 +91,6 @@ def command(
         _console.err(f"{len(found.runs):,} of {found.matched:,} runs; -n 0 for all")
 
 
-def _split(columns: str) -> list[str]:
-    """Return the columns that were named.
-
-    >>> _split("id, summary['a,b'] ,config.x")
-    ['id', "summary['a,b']", 'config.x']
-    """
-    return [text for part in _BETWEEN.split(columns) if (text := part.strip())]
-
-
 def _group_of(project: Project, selector: str) -> str:
     paths = find_run(project.runs, selector)
     group = section(read_record(paths), "config").get("group")
@@ -107,7 +102,7 @@ def _group_of(project: Project, selector: str) -> str:
 def _nothing(project: Project, query: Query) -> str:
     if query.where or query.states or query.tags or query.group:
         return f"no such runs in {project.runs}"
-    return f"no runs in {project.runs}; start one: burnish run experiments/sft.yaml"
+    return f"no runs in {project.runs}; start one: burnish run -- python train.py"
 
 
 def _show_records(records: list[RunRecord]) -> None:
@@ -127,7 +122,9 @@ def _show_columns(found: Found) -> None:
 
 
 def _cell(name: str, value: object) -> str:
-    return iso(value) if name in _TIMES and isinstance(value, float) else cell_text(value)
+    if name in TIMES and isinstance(value, float) and isfinite(value):
+        return iso(value)
+    return duration(value) if name == TOOK and isinstance(value, int | float) else cell_text(value)
 
 
 def _is_left(record: RunRecord) -> bool:
@@ -136,16 +133,15 @@ def _is_left(record: RunRecord) -> bool:
 
 
 def _row(record: RunRecord) -> tuple[str, ...]:
-    latest, attempts = section(record, "latest"), record.get("attempts")
-    loss = _console.training_loss({name: value for name, value in latest.items() if isinstance(value, float)})
-    total, step = record.get("total_steps"), record.get("step")
+    attempts, loss, total = record.get("attempts"), training_loss(record), record.get("total_steps")
+    step = "–" if record.get("step") is None else str(record["step"])
     return (
         str(record.get("id")),
         f"{record.get('experiment')}{' (debug)' if record.get('debug') else ''}",
         f"{record.get('state')}{' (unshipped)' if _is_left(record) else ''}",
         str(len(attempts) if isinstance(attempts, list) else 0),
-        f"{step}/{total}" if total else str(step),
-        f"{loss:.4g}" if isinstance(loss, float) else "–",
+        f"{step}/{total}" if total else step,
+        cell_text(loss),
         _headline(record),
         _took(record),
         _ago(record.get("created")),
@@ -153,11 +149,9 @@ def _row(record: RunRecord) -> tuple[str, ...]:
 
 
 def _headline(record: RunRecord) -> str:
-    """Return the one metric that says most: a held-out one, its first and last value."""
-    for name, values in section(record, "summary").items():
-        if name.startswith("eval/") and isinstance(values, dict):
-            return f"{name.removeprefix('eval/')} {values['first']:.3g} → {values['last']:.3g}"
-    return "–"
+    """Return the one metric that says most: a held-out one, from its first value to its best."""
+    found = headline(record)
+    return f"{found.metric.removeprefix('eval/')} {found.first:.3g} → {found.value:.3g}" if found is not None else "–"
 
 
 def _took(record: RunRecord) -> str:

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Final, TypeAlias
 
 from burnish.core.ids import run_id
 from burnish.core.shape import items, section, words
+from burnish.journal.direction import Best, best_direction
 from burnish.journal.record import RunRecord
 
 Value: TypeAlias = "None | bool | int | float | str | tuple[Value, ...]"
@@ -19,11 +23,16 @@ Value: TypeAlias = "None | bool | int | float | str | tuple[Value, ...]"
 
 Stored: TypeAlias = "None | int | float | str | bytes"
 
+LIVE: Final = frozenset({"created", "running", "retrying"})
+"""The states of runs that have not ended."""
+
 STATISTICS: Final = ("last", "min", "max", "best", "first", "count", "nonfinite", "last_step", "best_step")
 """What is known of a metric, the most asked for first."""
 
 _MARKS: Final[dict[bytes, Value]] = {b"false": False, b"true": True, b"nan": math.nan}
 _MAX_INT = 2**63
+_LOSSES: Final = ("train/loss", "loss")
+_HELD_OUT = "eval/"
 
 
 def store(value: Value) -> Stored:
@@ -59,14 +68,61 @@ def text(value: object) -> str:
     return str(value).encode("utf-8", "replace").decode()
 
 
-def fields_of(name: str, record: RunRecord) -> dict[str, Value]:
+def fields_of(name: str, record: RunRecord, code: Mapping[str, object] | None = None) -> dict[str, Value]:
     """Return the fields of a run, every one of them, None where its record does not tell.
 
     Args:
         name: The name of its folder.
         record: As `read_record` returns it.
+        code: What its card says of the code.
     """
-    return {"id": run_id(name), "name": name, **{field: read(record) for field, read in _READERS.items()}}
+    told = {key: _text((code or {}).get(key)) or None for key in _OF_CODE}  # without git both are empty
+    return {"id": run_id(name), "name": name, **{field: read(record) for field, read in _READERS.items()}, **told}
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The held-out metric that says most about a run.
+
+    Attributes:
+        metric: Its name.
+        first: Its first value.
+        value: Its best one, the last one where no direction is known.
+        best: Its direction.
+    """
+
+    metric: str
+    first: int | float
+    value: int | float
+    best: Best
+
+
+def headline(record: RunRecord) -> Headline | None:
+    """Return the metric that stands for a run where there is room for one, None when it has no `eval/*`.
+
+    A metric with a known direction comes before those without, one whose direction the user gave (`step_metric`)
+    before those whose name tells it, `eval/loss` before other losses, those before the rest, then the alphabet.
+    """
+    given = {pattern: said for pattern, said in section(record, "metrics").items() if isinstance(said, dict)}
+    said_best = {pattern: said for pattern, said in given.items() if said.get("best") in ("min", "max")}
+    found: list[tuple[tuple[bool, bool, bool, bool, str], Headline]] = []
+    for metric, values in section(record, "summary").items():
+        first = _number(values.get("first")) if isinstance(values, dict) else None
+        if not isinstance(values, dict) or not metric.startswith(_HELD_OUT) or first is None:
+            continue
+        best = best_direction(metric, given)
+        value = _number(values.get("best", values.get(best))) if best else _number(values.get("last"))
+        is_said = any(fnmatchcase(metric, pattern) for pattern in said_best)
+        place = (not best, not is_said, metric != f"{_HELD_OUT}loss", "loss" not in metric, metric)
+        if value is not None:
+            found.append((place, Headline(metric, first, value, best)))
+    return min(found, key=lambda one: one[0])[1] if found else None
+
+
+def training_loss(record: RunRecord) -> int | float | None:
+    """Return the last training loss, under either of the names that it usually has."""
+    latest = section(record, "latest")
+    return next((_number(latest[name]) for name in _LOSSES if name in latest), None)
 
 
 def summary_of(record: RunRecord) -> dict[str, tuple[Value, ...]]:
@@ -109,6 +165,11 @@ def _host(record: RunRecord) -> Value:
     attempts = [attempt for attempt in items(record, "attempts") if isinstance(attempt, dict)]
     process = section(attempts[-1], "process") if attempts else {}
     return _text(process.get("host") or section(record, "supervisor").get("host"))
+
+
+def _best(record: RunRecord) -> Value:
+    found = headline(record)
+    return found.value if found is not None else None
 
 
 def _text_of(key: str) -> Callable[[RunRecord], Value]:
@@ -162,9 +223,14 @@ _READERS: Final[Mapping[str, Callable[[RunRecord], Value]]] = {
     "sweep": lambda record: _text(section(record, "sweep").get("id")),
     "replays": _text_of("replays"),
     "unshipped": is_unshipped,
+    "loss": training_loss,
+    "best": _best,
+    "command": lambda record: shlex.join(words(record, "command")) or None,
     "config_hash": lambda record: config_name(record, "hash"),
     "config_group": lambda record: config_name(record, "group"),
 }
 
-FIELDS: Final = ("id", "name", *_READERS)
+_OF_CODE: Final = ("commit", "branch")
+
+FIELDS: Final = ("id", "name", *_READERS, *_OF_CODE)
 """What is known of every run, in the order in which it is shown."""

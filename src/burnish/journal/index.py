@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypedDict, TypeVar
 
 import platformdirs
 
 from burnish.core.errors import BurnishError, RunError, StorageError
 from burnish.core.ids import run_id
 from burnish.core.paths import RunPaths
+from burnish.core.shape import section
 from burnish.journal.facts import Value
 from burnish.journal.index_view import IndexView
 from burnish.journal.index_writer import SCHEMA, writing
@@ -32,7 +33,11 @@ ConfigReader = Callable[[RunPaths], Mapping[str, Value]]
 
 T = TypeVar("T")
 
-_VERSION = 4
+class _Card(TypedDict, total=False):
+    code: object
+
+
+_VERSION = 5
 _BUSY_S = 10.0
 _BATCH = 500  # runs a transaction: another process need not wait for a whole first build
 # A file written within a tick of the kernel's clock after we read it can have the same time and size, and a new
@@ -40,6 +45,7 @@ _BATCH = 500  # runs a transaction: another process need not wait for a whole fi
 _RACY_NS = 100_000_000
 _WHOLE_NAME = re.compile(r"\d{8}_")
 _LONGEST_SELECTOR = 250  # a file name cannot be longer
+_LAST: Final = re.compile(r"last(?:~(\d{0,9}))?")
 
 
 class RunIndex:
@@ -121,12 +127,12 @@ class RunIndex:
         changed = [(folder, stamp) for folder, stamp in found.items() if known.get(folder) != stamp]
         gone = list(known.keys() - found.keys())
         for batch in _batches(changed):
-            read = [(folder, stamp, _record(self._paths(folder))) for folder, stamp in batch]
-            gone += [folder for folder, _, record in read if not record and folder in known]
+            read = [(folder, stamp, *_record(self._paths(folder))) for folder, stamp in batch]
+            gone += [folder for folder, _, record, _ in read if not record and folder in known]
             with writing(db) as write:
-                for folder, stamp, record in read:
+                for folder, stamp, record, code in read:
                     if record:
-                        write.run(folder, _final(stamp), record)
+                        write.run(folder, _final(stamp), record, code)
         for some in _batches(gone):
             with writing(db) as write:
                 for folder in some:
@@ -156,6 +162,8 @@ class RunIndex:
 def find_run(runs: Path, selector: str) -> RunPaths:
     """Return the run that a selector names: its path, its whole name, or the last part of its name.
 
+    Where no run is called so, `last` is the newest run by the time of its creation, `last~1` the one before it.
+
     Raises:
         RunError: There is no such run, or more than one.
     """
@@ -175,7 +183,24 @@ def find_run(runs: Path, selector: str) -> RunPaths:
         return RunPaths(runs / matches[0])
     if matches:
         raise RunError(f"{len(matches)} runs are called {selector!r}", hint=f"use one of {', '.join(matches)}")
+    if last := _LAST.fullmatch(selector):
+        return _nth_last(runs, 0 if last[1] is None else int(last[1] or 1))
     raise RunError(f"no run {selector!r} in {runs}", hint="list the runs: burnish ls")
+
+
+def _nth_last(runs: Path, number: int) -> RunPaths:
+    names = RunIndex(runs).read(_names_newest_first)
+    if not names:
+        raise RunError(f"no runs in {runs}", hint="start one: burnish run -- python train.py")
+    if number >= len(names):
+        there = "there is one run" if len(names) == 1 else f"there are {len(names):,} runs"
+        raise RunError(f"no run 'last~{number}': {there} in {runs}", hint="list the runs: burnish ls")
+    return RunPaths(runs / names[number])
+
+
+def _names_newest_first(view: IndexView) -> list[str]:
+    names = view.field("name")
+    return [str(names[run]) for run in view.runs()]
 
 
 def _folder_names(runs: Path) -> list[str]:
@@ -217,10 +242,22 @@ def _stamp(path: bytes, now_ns: int) -> str | None:
     return f"{racy}{found.st_mtime_ns}:{found.st_size}:{found.st_ino}"
 
 
-def _record(paths: RunPaths) -> RunRecord:
+def _record(paths: RunPaths) -> tuple[RunRecord, dict[str, object]]:
+    """Return the record of a run and what its card says of the code, which is written before the run begins."""
     try:
-        return read_record(paths)
+        record = read_record(paths)
+        return record, section(_card(paths), "code") if record else {}
     except RecursionError:  # JSON nested without end
+        return {}, {}
+
+
+def _card(paths: RunPaths) -> dict[str, object]:
+    import msgspec  # 10 ms that a look at runs which did not change need not take
+
+    try:
+        # A card lists every package and may hold a long diff: only the part that is wanted becomes objects.
+        return {**msgspec.json.decode(paths.card.read_bytes(), type=_Card)}
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return {}
 
 

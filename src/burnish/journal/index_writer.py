@@ -42,9 +42,9 @@ class IndexWriter:
         self._db = db
         self._keys: dict[str, int] = dict(db.execute("SELECT name, key FROM keys"))
 
-    def run(self, folder: bytes, stamp: str, record: RunRecord) -> None:
+    def run(self, folder: bytes, stamp: str, record: RunRecord, code: Mapping[str, object]) -> None:
         """Put a run in the place of what was known of it; with an empty stamp it is read again next time."""
-        fields = fields_of(os.fsdecode(folder), record)
+        fields = fields_of(os.fsdecode(folder), record, code)
         row = (folder, stamp, newest(record), *(store(fields[name]) for name in FIELDS))
         marks = ", ".join("?" * len(FIELDS))
         renewed = ", ".join(f'"{name}" = excluded."{name}"' for name in ("stamp", "newest", *FIELDS))
