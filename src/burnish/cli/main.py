@@ -16,6 +16,7 @@ _COMMANDS: Final = {
     "show": "Show one run: state, attempts, metrics, checkpoints.",
     "logs": "Print what a run printed, or its journal.",
     "diff": "Compare two runs: config, code, packages, machine, data, results.",
+    "media": "List, print or write what a run recorded besides scalars.",
     "export": "Write metrics of runs, or the runs themselves, as one table.",
     "tag": "Add and remove tags of runs.",
     "note": "Add a note to a run, or print its notes.",
