@@ -1,5 +1,9 @@
+import fcntl
 import os
+import re
+import struct
 import subprocess
+import termios
 
 import pytest
 
@@ -108,9 +112,10 @@ def test_when_no_run_is_chosen_that_is_said_and_not_how_to_begin(listed):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", f"no such runs in {listed.runs}\n")
 
 
-def on_a_terminal(burnish, *words):
-    """Return what a command prints when its stdout is a terminal, and its stderr."""
+def on_a_terminal(burnish, *words, columns=80):
+    """Return what a command prints when its stdout is a terminal so wide, and its stderr."""
     master, slave = os.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     done = subprocess.Popen(
         burnish.argv(*words), cwd=burnish.root, env=burnish.environ, stdout=slave, stderr=subprocess.PIPE, text=True
     )
@@ -182,3 +187,16 @@ def test_terminal_is_shown_the_first_fifty_and_how_to_see_all(burnish, add):
     assert (len(shown), said) == (53, "")
     assert len(burnish("ls").stdout.splitlines()) == 53
     assert len(burnish.json("ls")["runs"]) == 52
+
+
+def test_narrow_terminal_is_shown_fewer_columns_and_whole_words(burnish, add):
+    add("20260101_sft_aaaa", experiment="letters-of-a-name", started=1.7e9, ended=1.7e9 + 75, latest={"loss": 0.25})
+    head, row = on_a_terminal(burnish, "ls", columns=66)[0]
+    assert without_marks(head).split() == ["id", "experiment", "state", "step", "loss", "best", "when"]
+    assert row.split() == ["aaaa", "letters-of-a-name", "finished", "2", "0.25", "–", "2023-11-14"]
+    head, row = on_a_terminal(burnish, "ls", columns=30)[0]
+    assert row.split() == ["aaaa", "letters-of-a-name", "finished", "2", "–"]
+
+
+def without_marks(text):
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)

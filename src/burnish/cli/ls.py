@@ -25,6 +25,8 @@ from burnish.launch.retry import LIVE_STATES, State
 
 _ON_A_SCREEN = 50
 _COLUMNS = ("id", "experiment", "state", "tries", "step", "loss", "best", "took", "when")
+# What a narrow terminal does without, the first to go first.
+_LEAST = tuple((_COLUMNS.index(name),) for name in ("tries", "took", "loss", "when"))
 _EVERY = ("id",)  # what a query is asked for when the records alone are shown
 
 
@@ -109,7 +111,7 @@ def _show_records(records: list[RunRecord]) -> None:
     has_tags = any(record.get("tags") for record in records)
     columns = (*_COLUMNS, "tags") if has_tags else _COLUMNS
     rows = [(*_row(record), *((", ".join(words(record, "tags")),) if has_tags else ())) for record in records]
-    _console.table(columns, rows, right=(3, 4, 5, 7))
+    _console.table(columns, rows, right=(3, 4, 5, 7), drop=_LEAST)
     if any(_is_left(record) for record in records):
         _console.err("unshipped: a tracker has not got all of these runs; which, and why: burnish show RUN --json")
 
