@@ -1,4 +1,6 @@
+import errno
 import math
+import resource
 import tempfile
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +14,8 @@ from burnish.core.errors import JournalError
 from burnish.journal import JournalReader, JournalWriter, Kind, Record, Row
 from burnish.journal.entry import encode_body
 from burnish.journal.frame import FILE_HEADER_BYTES, KEYS_EVERY_BYTES, file_header, frame
-from burnish.journal.reader import JournalName, journal_files
+from burnish.journal.reader import JournalName, RunReader, journal_files
+from burnish.journal.view import LiveView
 
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.just("n" * 10_000)
 numbers = st.floats()
@@ -308,3 +311,36 @@ def test_first_record_of_a_file_is_what_its_writer_says_of_itself(tmp_path):
         "open",
         {"attempt": 1, "continues": False},
     )
+
+
+def test_run_with_more_files_than_a_process_may_hold_open_is_read_whole(tmp_path):
+    for rank in range(60):
+        writer = JournalWriter(tmp_path, rank, dict)
+        writer.row(("a",), (float(rank),), 0, 0.0)
+        writer.close()
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held = len(list(Path("/proc/self/fd").iterdir()))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (held + 20, before[1]))
+    try:
+        reader, view = RunReader(tmp_path), LiveView(tmp_path)
+        seen = [entry for _, entries in reader.read() for entry in entries if isinstance(entry, Row)]
+        ranks = [rank for _, rank in view.metrics]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert [row.values for row in seen] == [(float(rank),) for rank in range(60)]
+    assert ranks == list(range(60))
+
+
+def test_file_that_cannot_be_opened_just_now_is_read_later(tmp_path, caplog, monkeypatch):
+    write(tmp_path, [("one", 1)])
+    reader = RunReader(tmp_path)
+    with monkeypatch.context() as patched:
+
+        def refuse(path, *words):
+            raise OSError(errno.EMFILE, "Too many open files", str(path))
+
+        patched.setattr(Path, "open", refuse)
+        assert list(reader.read()) == list(reader.read()) == []
+    ((_, entries),) = reader.read()
+    assert plain(entries) == [("one", 1)]
+    assert [message.rpartition(" cannot ")[2] for message in caplog.messages] == ["be read now: Too many open files"]

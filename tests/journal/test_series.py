@@ -161,6 +161,28 @@ def test_metric_that_several_key_sets_share_keeps_the_order_in_which_it_was_logg
     assert load_scalars(tmp_path).of("loss") == (list(range(20)), [float(step) for step in range(20)])
 
 
+def test_training_that_goes_back_within_an_attempt_replaces_what_it_replays(tmp_path):
+    writer = JournalWriter(tmp_path, 0, lambda: {"attempt": 1})
+    for start in (0, 5):
+        if start:
+            writer.record(Kind.LIFECYCLE, "resume", {}, start - 1)
+        for step in range(start, 8):
+            writer.row(("loss",), (start + step / 8,), step, 0.0)
+    writer.close()
+    assert load_scalars(tmp_path).of("loss")[1] == [*(s / 8 for s in range(5)), *(5 + s / 8 for s in range(5, 8))]
+
+
+def test_second_process_of_a_retried_attempt_replaces_nothing(tmp_path):
+    attempt(tmp_path, 1, losses(range(10), 1))
+    attempt(tmp_path, 2, losses(range(8, 12), 2), resume=7)
+    joined = JournalWriter(tmp_path, 0, lambda: {"attempt": 2}, continues=True)
+    joined.row(("eval",), (0.5,), 0, 0.0)
+    joined.close()
+    scalars = load_scalars(tmp_path)
+    assert scalars.of("loss")[0] == list(range(12))
+    assert scalars.of("eval") == ([0], [0.5])
+
+
 def test_attempts_count_by_their_number_when_the_clock_was_set_back_between_them(tmp_path):
     attempt(tmp_path, 1, losses(range(4), 1))
     (first,) = journal_files(tmp_path)

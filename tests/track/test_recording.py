@@ -1,9 +1,11 @@
 import json
 import logging
 import math
+import multiprocessing
 import os
 import re
 import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -361,3 +363,76 @@ def test_credential_in_words_is_masked_by_value_by_name_and_by_shape(folder, mon
     raw = b"".join(path.read_bytes() for path in journal_files(run.paths.journals))
     for secret in (b"planted-token", b"another-one", b"s3cret-login", b"abcdefgh12345"):
         assert secret not in raw
+
+
+@pytest.mark.parametrize("step", [np.int64(7), 7])
+def test_steps_of_numpy_are_steps_everywhere(run, folder, records, step):
+    run.resume(step)
+    run.expect(np.int64(100))
+    run.log_checkpoint(str(folder / "checkpoints" / "c"), step, {"loss": np.float32(0.5)})
+    run.note("after it")
+    run.log_text("x", "text", step)
+    assert [(r.step, r.payload) for r in records(run, Kind.CHECKPOINT)] == [(7, {"metrics": {"loss": 0.5}})]
+    lifecycle = {record.key: record for record in records(run, Kind.LIFECYCLE)}
+    assert (lifecycle["resume"].step, lifecycle["note"].step) == (7, 7)
+    assert lifecycle["total"].payload == {"steps": 100}
+    assert records(run, Kind.TEXT)[0].step == 7
+    assert run.dropped == 0
+
+
+def test_learning_rates_of_groups_of_one_name_are_told_apart(run, rows):
+    class Optimizer:
+        param_groups = [{"name": "body", "lr": 0.5}, {"name": "body", "lr": 0.25}, {"name": "head", "lr": 0.125}]
+
+    run.log_learning_rates(Optimizer(), 1)
+    assert rows(run) == [(1, {"lr/body.0": 0.5, "lr/body.1": 0.25, "lr/head": 0.125})]
+
+
+def test_type_error_from_deep_within_a_library_is_no_mistake_of_the_call(run, caplog):
+    class Odd:
+        def __array__(self, dtype=None, copy=None):
+            return json.loads(5)
+
+    run.log_image("x", Odd())
+    assert run.dropped == 1
+    assert "media 'x' is not recorded" in caplog.messages[0]
+
+
+def test_handler_of_a_signal_may_log_whatever_it_interrupts(run, rows):
+    calls = []
+
+    def tick(number, frame):
+        calls.append(1)
+        run.log({"tick": 1.0}, 0)
+
+    before = signal.signal(signal.SIGALRM, tick)
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    try:
+        for step in range(3000):
+            with run.phase("work"):
+                run.log({"x": 1.0}, step)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert calls
+    found = rows(run)
+    assert [step for step, values in found if "x" in values] == list(range(3000))
+    assert sum("tick" in values for _, values in found) == len(calls)
+
+
+def test_worker_of_multiprocessing_writes_what_it_held_back(folder, rows):
+    run = Run(folder, tiers=Tiers([Tier(("x",), every=100)]))
+    run.log({"x": 0.0}, 0)
+
+    def work():
+        for step in range(1, 4):
+            run.log({"x": float(step)}, step)
+            run.log({"y": float(step)}, step, lazy=True)
+
+    worker = multiprocessing.get_context("fork").Process(target=work)
+    worker.start()
+    worker.join()
+    run.finish()
+    found = rows(run)
+    assert [(step, values["y"]) for step, values in found if "y" in values] == [(1, 1.0), (2, 2.0), (3, 3.0)]
+    assert (3, {"x": 3.0}) in found

@@ -4,10 +4,13 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from burnish.config import layer
+from burnish.config.sources.yaml import parse_yaml
 from burnish.core.errors import UsageError
 from burnish.core.files import write_json
 from burnish.journal import JournalReader, Kind, Record, Row
@@ -433,3 +436,115 @@ def test_tier_of_a_record_that_is_none_is_told_and_left_out(joined, tmp_path):
     done = execute(TIERED, cwd=tmp_path, BURNISH_RUN_DIR=str(joined))
     assert done.stderr.strip() == "{'metrics': 7, 'every': 3} is no tier; it is left out"
     assert [e.keys for e in entries(joined) if isinstance(e, Row)][:3] == [("a", "b"), ("a",), ("a",)]
+
+
+THREADS = """
+import threading, burnish
+start = threading.Barrier(4)
+def work(number):
+    start.wait()
+    burnish.log({f"t{number}": 1.0}, 0)
+threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+[t.start() for t in threads]; [t.join() for t in threads]
+print(burnish.start_run().name)
+"""
+
+
+def test_first_calls_of_several_threads_begin_one_run(tmp_path):
+    done = execute(THREADS, cwd=tmp_path, BURNISH_RUNS=str(tmp_path / "runs"))
+    (folder,) = [path for path in (tmp_path / "runs").iterdir() if not path.name.startswith(".")]
+    assert done.stdout.strip() == folder.name
+    assert {e.keys for e in entries(folder) if isinstance(e, Row)} == {("t0",), ("t1",), ("t2",), ("t3",)}
+
+
+AFTER = """
+import os, subprocess, sys, burnish
+first = burnish.start_run("first")
+first.finish()
+code = "import burnish; print(burnish.start_run('child').name)"
+print(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip())
+os.environ["BURNISH_RUN_DIR"] = str(first.paths.root)
+open(first.paths.state, "w").write('{"state": "finished"}')
+print(burnish.start_run("second").name)
+"""
+
+
+def test_what_is_started_after_the_end_joins_no_run_that_is_over(tmp_path):
+    done = execute(AFTER, cwd=tmp_path, BURNISH_RUNS=str(tmp_path / "runs"))
+    child, second = done.stdout.split()
+    assert "_child_" in child
+    assert "_second_" in second
+
+
+def test_second_process_of_an_attempt_says_that_it_is_not_its_beginning(joined, tmp_path):
+    script = "import burnish, subprocess, sys; burnish.log({'x': 1.0})\n"
+    script += "code = 'import burnish; burnish.log({\"y\": 1.0})'\n"
+    script += "subprocess.run([sys.executable, '-c', code], check=True)"
+    execute(script, cwd=tmp_path, BURNISH_RUN_DIR=str(joined), BURNISH_ATTEMPT="2")
+    openings = [e.payload["continues"] for e in entries(joined) if isinstance(e, Record) and e.key == "open"]
+    assert sorted(openings) == [False, True]
+
+
+TWO_RUNS = """
+import os, subprocess, sys
+code = '''
+import burnish
+for name in ("first", "second"):
+    run = burnish.start_run(name)
+    run.log({"x": 1.0})
+    print(run.name)
+    run.finish()
+'''
+jobs = [
+    subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "WORLD_SIZE": "2", "RANK": str(rank)},
+                     stdout=subprocess.PIPE, text=True)
+    for rank in (1, 0)
+]
+print(*[job.communicate()[0].split() for job in jobs], sep="\\n")
+"""
+
+
+def test_ranks_that_begin_one_run_after_the_other_meet_in_each(tmp_path):
+    done = execute(TWO_RUNS, cwd=tmp_path, BURNISH_RUNS=str(tmp_path / "runs"))
+    one, other = done.stdout.splitlines()
+    assert one == other
+    assert "_first_" in one
+    assert "_second_" in one
+
+
+def test_module_in_the_folder_of_a_script_is_not_taken_for_one_of_the_keepers(tmp_path):
+    (tmp_path / "queue.py").write_text("raise SystemExit('not this one')")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "train.py").write_text("import burnish; burnish.log({'x': 1.0}, 0)")
+    subprocess.run(
+        [sys.executable, "sub/train.py"], cwd=tmp_path, env=environment(BURNISH_RUNS=str(tmp_path / "runs")), check=True
+    )
+    (folder,) = [path for path in (tmp_path / "runs").iterdir() if not path.name.startswith(".")]
+    until = time.monotonic() + 30
+    while json.loads((folder / "run.json").read_text())["state"] != "finished" and time.monotonic() < until:
+        time.sleep(0.05)
+    assert json.loads((folder / "run.json").read_text())["state"] == "finished"
+    assert (folder / "card.json").exists()
+
+
+def test_hundreds_of_runs_in_one_process_leave_no_chain_of_hooks(tmp_path):
+    script = "import sys, burnish\nhooks = set()\nfor _ in range(3):\n    burnish.start_run().finish()\n"
+    script += "    hooks.add((sys.exit, sys.excepthook))\nprint(len(hooks)); sys.exit(4)"
+    done = execute(script, cwd=tmp_path, BURNISH_RUNS=str(tmp_path / "runs"))
+    assert (done.stdout, done.returncode) == ("1\n", 4)
+
+
+def test_exit_of_another_thread_is_no_end_of_the_run(joined, tmp_path):
+    script = "import burnish, sys, threading; burnish.start_run()\n"
+    script += "t = threading.Thread(target=lambda: sys.exit(1)); t.start(); t.join()"
+    execute(script, cwd=tmp_path, BURNISH_RUN_DIR=str(joined))
+    assert [end["status"] for end in ends(joined)] == ["finished"]
+
+
+def test_config_with_numbers_that_json_has_no_word_for_is_read_back_as_numbers(tmp_path):
+    script = "import burnish; config = {'a': float('nan'), 'b': [float('-inf')], 'c': 'nan'}\n"
+    script += "print(burnish.start_run(config=config).paths.config)"
+    done = execute(script, cwd=tmp_path, BURNISH_RUNS=str(tmp_path / "runs"))
+    values = layer.plain(parse_yaml(Path(done.stdout.strip()).read_bytes(), "config.yaml"))
+    assert values["a"] != values["a"]
+    assert (values["b"], values["c"]) == ([float("-inf")], "nan")

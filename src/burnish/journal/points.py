@@ -18,7 +18,7 @@ def read_series(paths: RunPaths, is_wanted: Callable[[str], bool], rank: int = 0
         rank: The rank that logged them; with rank 0 come the metrics of the machine, as in a run's summary.
     """
     ranks = (SYSTEM_RANK, 0) if rank == 0 else (rank,)
-    if _is_complete(paths):
+    if is_compacted(paths):
         from burnish.journal.parquet import read_metrics  # pyarrow, which the journals do not need
 
         try:
@@ -33,8 +33,8 @@ def read_series(paths: RunPaths, is_wanted: Callable[[str], bool], rank: int = 0
     return found
 
 
-def _is_complete(paths: RunPaths) -> bool:
-    """Return whether no journal was written to after `metrics.parquet`, as happens when a run goes on."""
+def is_compacted(paths: RunPaths) -> bool:
+    """Return whether `metrics.parquet` holds all that the journals do: they are written to again when a run goes on."""
     try:
         written_ns = paths.metrics.stat().st_mtime_ns
         return all(path.stat().st_mtime_ns <= written_ns for path in journal_files(paths.journals))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 from zlib import crc32
 
 from burnish.core.errors import JournalError
@@ -26,6 +28,7 @@ _BEGINNING_BYTES = 1 << 16  # holds the first two frames: what the writer says o
 SYSTEM_RANK = -1
 """Stands for the process that watches a run, in whose journal system metrics and alerts are."""
 _SYSTEM = "system"
+_NEVER_READABLE = frozenset({errno.EISDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOTDIR, errno.ENXIO})
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -61,23 +64,22 @@ def journal_files(folder: Path) -> list[Path]:
 class JournalReader:
     """Reads a file from an offset on; call `read` again to get what was written since.
 
+    It may be closed between two reads: a run can have more files than a process may hold open.
+
     Args:
         path: The journal file.
         offset: Where to begin: 0, or the `offset` of an earlier reader.
 
     Raises:
         JournalError: The file is not a journal, or has a newer format.
+        OSError: It is not there, or cannot be opened now.
     """
 
     def __init__(self, path: Path, offset: int = 0) -> None:
         self.path = path
         self.damage: list[Damage] = []
-        try:
-            self._file = path.open("rb")
-        except FileNotFoundError:
-            raise  # a writer on a full disk takes its empty file away again
-        except OSError as error:  # a folder of that name, or somebody else's file: it must not hide the others
-            raise JournalError(f"{path} cannot be read: {error.strerror}") from error
+        self._file: BinaryIO | None = None
+        self._open()
         self.keys: dict[int, tuple[str, ...]] = {}
         self._salt_crc: int | None = None
         self.offset = max(offset, FILE_HEADER_BYTES)
@@ -93,12 +95,13 @@ class JournalReader:
 
         Whoever decodes them adds the key sets that it meets to `keys`.
         """
-        if not self._read_header():
+        file = self._open()
+        if not self._read_header(file):
             return []
         size = _CHUNK_BYTES
         while True:
-            self._file.seek(self.offset)
-            raw = self._file.read(size)
+            file.seek(self.offset)
+            raw = file.read(size)
             found = scan(raw, self._salt_crc or 0, self.offset)
             if found.bodies or len(raw) < size:
                 break
@@ -128,25 +131,36 @@ class JournalReader:
         return [Damage(self.offset, size, "torn end")] if size else []
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file; the next read opens it again."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
-    def _read_header(self) -> bool:
+    def _open(self) -> BinaryIO:
+        if self._file is None:
+            try:
+                self._file = self.path.open("rb")
+            except OSError as error:
+                if error.errno not in _NEVER_READABLE:
+                    raise
+                raise JournalError(f"{self.path} cannot be read: {error.strerror}") from error
+        return self._file
+
+    def _read_header(self, file: BinaryIO) -> bool:
         if self._salt_crc is None:
-            self._file.seek(0)
-            header = self._file.read(FILE_HEADER_BYTES)
+            file.seek(0)
+            header = file.read(FILE_HEADER_BYTES)
             if len(header) < FILE_HEADER_BYTES:
                 return False  # the file was made a moment ago, or its writer died in that moment
-            self._salt_crc = self._read_salt_crc(header)
+            self._salt_crc = self._read_salt_crc(header, file.read(_BEGINNING_BYTES))
         return True
 
-    def _read_salt_crc(self, header: bytes) -> int:
+    def _read_salt_crc(self, header: bytes, beginning: bytes) -> int:
         """Return the checksum of the file's salt, also when a bit of its header was flipped.
 
         Raises:
             JournalError: The file is not a journal, or has a newer format.
         """
-        beginning = self._file.read(_BEGINNING_BYTES)
         try:
             told = crc32(read_salt(header, str(self.path)))
         except JournalError:
@@ -160,11 +174,12 @@ class JournalReader:
         return recovered
 
     def _look_back_for_keys(self) -> None:
-        if not self._read_header():
+        file = self._open()
+        if not self._read_header(file):
             return
         start = max(FILE_HEADER_BYTES, self.offset - 2 * KEYS_EVERY_BYTES)
-        self._file.seek(start)
-        raw = self._file.read(self.offset - start)
+        file.seek(start)
+        raw = file.read(self.offset - start)
         for _ in decode(scan(raw, self._salt_crc or 0, start).bodies, self.keys):
             pass
 
@@ -182,6 +197,7 @@ class RunReader:
         self._folder = folder
         self._offsets = dict(offsets or {})
         self._readers: dict[str, JournalReader] = {}
+        self._has_failed = False
 
     def read(self) -> Iterator[tuple[JournalReader, list[Row | Record]]]:
         """Yield what was completed since the last call, file by file, in batches that are never empty."""
@@ -194,15 +210,20 @@ class RunReader:
                     self._readers[name] = JournalReader(path, self._offsets.get(name, 0))
                 reader = self._readers[name]
                 before = -1
-                while reader.offset != before:
+                while reader.offset != before and reader.torn_bytes:
                     before = reader.offset
                     if entries := reader.read():
                         yield reader, entries
+                reader.close()
             except FileNotFoundError:
                 continue  # a writer on a full disk takes its empty file away again
             except JournalError as error:
                 self.unreadable[name] = str(error)
                 _log.warning("%s; it is passed over", error)
+            except OSError as error:  # too many open files, a disk that does not answer: the next look may succeed
+                if not self._has_failed:
+                    _log.warning("%s cannot be read now: %s", path, error.strerror)
+                self._has_failed = True
 
     def torn(self) -> Iterator[tuple[JournalReader, Damage]]:
         """Yield what follows the last whole frame of each file, once nobody writes to them any more."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,12 +11,9 @@ import numpy as np
 from burnish.core.errors import JournalError
 from burnish.journal.columns import Block, Floats, Integers, read_columns
 from burnish.journal.direction import best_direction
-from burnish.journal.entry import Kind, Record
 from burnish.journal.frame import Damage
 from burnish.journal.reader import SYSTEM_RANK, JournalName, JournalReader, journal_files
-
-# Bits of a row's place among all of its rank: attempt, file, sequence number. A file of 512 MiB holds fewer rows.
-_FILES, _SEQUENCES = 20, 24
+from burnish.journal.replay import Replays
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,37 +72,6 @@ class Series:
 
 
 @dataclass(slots=True)
-class _Attempt:
-    """One attempt of one rank: the step after which it replaced what came before."""
-
-    number: int
-    rank: int
-    resumed_after: int | None = None
-    first: tuple[int, int] | None = None
-    """Order and step of the first row that was logged."""
-
-    def account(self, block: Block, order: Integers) -> None:
-        first = (int(order[0]), int(block.step[0]))
-        self.first = first if self.first is None else min(self.first, first)
-
-    @property
-    def cut(self) -> int | None:
-        """The last step of earlier attempts that still counts; None when this attempt logged nothing."""
-        if self.resumed_after is not None:
-            return self.resumed_after
-        return self.first[1] - 1 if self.first is not None else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A block of one attempt, with the place of each row among all rows of the rank."""
-
-    block: Block
-    order: Integers
-    attempt: _Attempt
-
-
-@dataclass(slots=True)
 class Scalars:
     """The scalars of a run. Metrics are taken out one by one, so that not all are in memory twice.
 
@@ -114,8 +80,8 @@ class Scalars:
     """
 
     damage: dict[str, list[Damage]] = field(default_factory=dict)
-    _parts: dict[tuple[str, int], list[tuple[_Part, int]]] = field(default_factory=dict)
-    _attempts: dict[tuple[int, int], _Attempt] = field(default_factory=dict)
+    _parts: dict[tuple[str, int], list[tuple[JournalName, Block, int]]] = field(default_factory=dict)
+    _replays: Replays = field(default_factory=Replays)
 
     @property
     def names(self) -> list[str]:
@@ -129,14 +95,30 @@ class Scalars:
 
     def series(self, name: str, rank: int = 0) -> Series:
         """Return one metric of one rank in the order in which it was logged; empty where there is none."""
-        pieces = [_kept(part, column, self._limit(part.attempt)) for part, column in self._parts.get((name, rank), ())]
+        files: dict[JournalName, list[tuple[Block, int]]] = {}
+        for file, block, column in self._parts.get((name, rank), ()):
+            files.setdefault(file, []).append((block, column))
+        pieces = [
+            piece for file in sorted(files, key=self._replays.place) for piece in self._of_file(file, files[file])
+        ]
         if not pieces:
             return Series(np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.float64))
-        order, step, time, value = (np.concatenate(arrays) for arrays in zip(*pieces, strict=True))
-        if not bool(np.all(order[1:] > order[:-1])):
-            chosen = np.argsort(order, kind="stable")
-            step, time, value = step[chosen], time[chosen], value[chosen]
-        return Series(step, time, value)
+        return Series(*(np.concatenate(arrays) for arrays in zip(*pieces, strict=True)))
+
+    def _of_file(self, file: JournalName, parts: Sequence[tuple[Block, int]]) -> list[tuple[Integers, Floats, Floats]]:
+        """Return steps, times and values that a file holds of one metric, in the order in which they were logged."""
+        pieces = []
+        for block, column in parts:
+            mask = self._replays.mask(file, block)
+            arrays = block.seq, block.step, block.time, block.values[column]
+            pieces.append(arrays if mask is None else tuple(array[mask] for array in arrays))
+        if len(pieces) == 1:
+            return [pieces[0][1:]]
+        seq, step, time, value = (np.concatenate(arrays) for arrays in zip(*pieces, strict=True))
+        if bool(np.all(seq[1:] > seq[:-1])):
+            return [(step, time, value)]
+        order = np.argsort(seq, kind="stable")  # two key sets share the metric
+        return [(step[order], time[order], value[order])]
 
     def of(self, name: str, *, rank: int = 0) -> tuple[list[int], list[float]]:
         """Return the steps and values of one metric of one rank, as they were logged."""
@@ -161,14 +143,6 @@ class Scalars:
                 found[name] = series.summary(best_direction(name, definitions or {}))
         return found
 
-    def _limit(self, attempt: _Attempt) -> int | None:
-        """Return the last step of an attempt that no later one of its rank has replayed; None for all."""
-        if attempt.rank == SYSTEM_RANK:  # what the machine did in a step that was replayed it did all the same
-            return None
-        every = self._attempts.values()
-        later = [a.cut for a in every if a.rank == attempt.rank and a.number > attempt.number]
-        return min((cut for cut in later if cut is not None), default=None)
-
 
 def load_scalars(folder: Path, *, is_over: bool = False) -> Scalars:
     """Read every scalar of a run, finished or live.
@@ -178,9 +152,9 @@ def load_scalars(folder: Path, *, is_over: bool = False) -> Scalars:
         is_over: Nobody writes to it any more: what follows the last whole frame of a file is damage.
     """
     scalars = Scalars()
-    for place, path in enumerate(journal_files(folder)):
+    for path in journal_files(folder):
         try:
-            found = _collect(path, place, scalars, is_over=is_over)
+            found = _collect(path, scalars, is_over=is_over)
         except FileNotFoundError:
             continue  # a writer on a full disk took its empty file away again
         except JournalError as error:  # one file with a broken header must not hide the others
@@ -190,51 +164,22 @@ def load_scalars(folder: Path, *, is_over: bool = False) -> Scalars:
     return scalars
 
 
-def _collect(path: Path, place: int, scalars: Scalars, *, is_over: bool) -> list[Damage]:
+def _collect(path: Path, scalars: Scalars, *, is_over: bool) -> list[Damage]:
     """Add what a file holds; return its damage."""
     reader = JournalReader(path)
     try:
-        _read_all(reader, place, scalars)
+        _read_all(reader, scalars)
         return reader.damage + (reader.torn if is_over else [])
     finally:
         reader.close()
 
 
-def _read_all(reader: JournalReader, place: int, scalars: Scalars) -> None:
-    rank = JournalName.parse(reader.path).rank
-    number, before = 1, -1
-    attempt: _Attempt | None = None
+def _read_all(reader: JournalReader, scalars: Scalars) -> None:
+    name, before = JournalName.parse(reader.path), -1
     while reader.offset != before:
         before = reader.offset
         blocks, records = read_columns(reader.read_bodies(), reader.keys)
-        for record in records:
-            number = _number(record.payload, number) if _is(record, "open") else number
-        attempt = scalars._attempts.setdefault((rank, number), _Attempt(number, rank))
-        for record in records:
-            if _is(record, "resume") and record.step is not None:
-                attempt.resumed_after = record.step
+        scalars._replays.take(name, blocks, records)
         for block in blocks:
-            order = ((((number << _FILES) + place) << _SEQUENCES) + block.seq).astype(np.int64)
-            part = _Part(block, order, attempt)
-            attempt.account(block, order)
-            for column, name in enumerate(block.keys):
-                scalars._parts.setdefault((name, rank), []).append((part, column))
-
-
-def _is(record: Record, key: str) -> bool:
-    return record.kind == Kind.LIFECYCLE and record.key == key
-
-
-def _number(payload: Mapping[str, object], known: int) -> int:
-    number = payload.get("attempt", known)
-    return number if isinstance(number, int) and 0 < number < 1 << _FILES - 2 else known
-
-
-def _kept(part: _Part, column: int, limit: int | None) -> tuple[Integers, Integers, Floats, Floats]:
-    block = part.block
-    arrays = part.order, block.step, block.time, block.values[column]
-    if limit is None:
-        return arrays
-    mask = block.step <= limit
-    order, step, time, value = arrays
-    return order[mask], step[mask], time[mask], value[mask]
+            for column, metric in enumerate(block.keys):
+                scalars._parts.setdefault((metric, name.rank), []).append((name, block, column))

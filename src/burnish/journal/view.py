@@ -10,13 +10,12 @@ import numpy as np
 from burnish.core.errors import JournalError
 from burnish.core.paths import RunPaths
 from burnish.journal.columns import Block, read_columns
-from burnish.journal.entry import Kind, Record
+from burnish.journal.entry import Record
+from burnish.journal.points import is_compacted
 from burnish.journal.pyramid import GrowingPyramid, Nodes
 from burnish.journal.pyramid_file import PyramidFile
-from burnish.journal.reader import SYSTEM_RANK, JournalName, JournalReader, journal_files
-from burnish.journal.record import read_record
-
-_OVER = ("finished", "failed", "stopped", "lost")
+from burnish.journal.reader import JournalName, JournalReader, journal_files
+from burnish.journal.replay import Replays
 
 
 class MetricsView(Protocol):
@@ -43,7 +42,7 @@ class MetricsView(Protocol):
 
 def open_view(run: RunPaths) -> MetricsView:
     """Return a view of a run's metrics: from its files when it has ended, else from its journals."""
-    if read_record(run).get("state") in _OVER:
+    if is_compacted(run):
         try:
             return FileView(run)
         except (OSError, JournalError):
@@ -100,10 +99,7 @@ class LiveView:
         self._folder = folder
         self._readers: dict[str, JournalReader] = {}
         self._broken: set[str] = set()
-        self._attempts: dict[str, int] = {}
-        """Which attempt wrote a file."""
-        self._cuts: dict[tuple[int, int], int] = {}
-        """By rank and attempt: the step after which it replaced what earlier ones logged."""
+        self._replays = Replays()
         self._pyramids: dict[tuple[str, int], GrowingPyramid] = {}
         self.refresh()
 
@@ -121,13 +117,14 @@ class LiveView:
                 reader = self._readers.get(path.name) or JournalReader(path)
                 self._readers[path.name] = reader
                 before = -1
-                while reader.offset != before:
+                while reader.offset != before and reader.torn_bytes:
                     before = reader.offset
                     self._take(JournalName.parse(path), *read_columns(reader.read_bodies(), reader.keys))
-            except FileNotFoundError:
-                continue  # a writer on a full disk took its empty file away again
+                reader.close()
             except JournalError:
                 self._broken.add(path.name)
+            except OSError:
+                continue  # a writer on a full disk took its empty file away, or it cannot be opened just now
 
     def window(
         self, name: str, first: int | None = None, last: int | None = None, *, width: int = 1200, rank: int = 0
@@ -143,32 +140,17 @@ class LiveView:
         self._readers.clear()
 
     def _take(self, name: JournalName, blocks: list[Block], records: list[Record]) -> None:
-        file, rank = str(name), name.rank
-        for record in records:
-            if record.kind == Kind.LIFECYCLE and record.key == "open":
-                attempt = record.payload.get("attempt")
-                self._attempts[file] = attempt if isinstance(attempt, int) else 1
-            elif record.kind == Kind.LIFECYCLE and record.key == "resume" and record.step is not None:
-                self._cut(rank, self._attempts.get(file, 1), record.step)
-        attempt = self._attempts.get(file, 1)
-        if blocks and (rank, attempt) not in self._cuts:
-            self._cut(rank, attempt, int(min(blocks, key=lambda block: block.seq[0]).step[0]) - 1)
-        limit = min((after for (r, a), after in self._cuts.items() if r == rank and a > attempt), default=None)
-        for block in blocks:
-            kept = slice(None) if limit is None else block.step <= limit
-            for number, metric in enumerate(block.keys):
-                pyramid = self._pyramids.setdefault((metric, rank), GrowingPyramid())
-                pyramid.extend(block.step[kept], block.values[number][kept])
-
-    def _cut(self, rank: int, attempt: int, after: int) -> None:
-        """Note that an attempt goes on after a step: what earlier ones logged beyond it is taken away."""
-        if rank == SYSTEM_RANK:  # what the machine did in a step that was replayed it did all the same
-            return
-        self._cuts[rank, attempt] = after
-        if any(r == rank and a < attempt for r, a in self._cuts):
-            for (_, owner), pyramid in self._pyramids.items():
-                if owner == rank:
+        after = self._replays.take(name, blocks, records)
+        if after is not None:
+            for (_, rank), pyramid in self._pyramids.items():
+                if rank == name.rank:
                     pyramid.truncate(after)
+        for block in blocks:
+            mask = self._replays.mask(name, block)
+            kept = slice(None) if mask is None else mask
+            for number, metric in enumerate(block.keys):
+                pyramid = self._pyramids.setdefault((metric, name.rank), GrowingPyramid())
+                pyramid.extend(block.step[kept], block.values[number][kept])
 
 
 _NOTHING = Nodes.of(np.empty(0, np.int64), np.empty(0, np.float64))

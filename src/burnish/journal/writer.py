@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from os import write
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 from zlib import crc32
 
 from burnish.core.errors import JournalError
@@ -145,16 +145,19 @@ class JournalWriter:
         folder: The run's journal folder; it must exist.
         rank: This process's rank in the job; `SYSTEM_RANK` for the process that watches it.
         opening: Returns what each file shall say of itself in its first record (attempt, pid, …).
+        continues: This process is not the first of its attempt: what it logs replaces nothing.
     """
 
-    def __init__(self, folder: Path, rank: int, opening: Callable[[], dict[str, object]]) -> None:
+    def __init__(
+        self, folder: Path, rank: int, opening: Callable[[], dict[str, object]], *, continues: bool = False
+    ) -> None:
         self._folder = folder
         self._rank = rank
         self._opening = opening
         self._segment: _Segment | None = None
         # A further file of one attempt (a forked child's, or one after a full disk) replays nothing of the first.
-        self._continues = False
-        self._opening_lock = Lock()
+        self._continues = continues
+        self._opening_lock = RLock()  # a signal's handler may log while the first call opens the file
         _open_writers.add(self)
 
     def row(self, keys: tuple[str, ...], values: tuple[float, ...], step: int, at: float) -> None:
@@ -177,6 +180,8 @@ class JournalWriter:
 
     def record(self, kind: Kind, key: str, payload: Mapping[str, object], step: int | None = None) -> None:
         """Append anything that is not a row of scalars; what JSON does not know is kept as its text."""
+        if step is not None and not isinstance(step, int):
+            raise TypeError(f"a step must be an integer, not {step!r}")
         segment = self._segment or self._open()
         try:
             segment.append(encode_body((int(kind), next(segment.seq), step, time.time(), _plain(key), _plain(payload))))
@@ -202,7 +207,8 @@ class JournalWriter:
         with self._opening_lock:  # two threads that log first at once share one file
             if self._segment is None:
                 opening = {**self._opening(), "continues": self._continues}
-                self._segment = _Segment(self._folder, self._rank, opening)
+                made = _Segment(self._folder, self._rank, opening)
+                self._segment = self._segment or made  # which a handler may have opened meanwhile
                 self._continues = True
             return self._segment
 
@@ -214,7 +220,7 @@ class JournalWriter:
     def _forget_after_fork(self) -> None:
         self._segment = None  # closes the child's copy; the parent's stays open
         self._continues = True
-        self._opening_lock = Lock()  # another thread of the parent may have held it
+        self._opening_lock = RLock()  # another thread of the parent may have held it
 
 
 def _plain(value: object) -> object:

@@ -38,7 +38,7 @@ def read_file(path: Path, store: Path | None) -> tuple[int, str, bool]:
         if not stat.S_ISREG(before.st_mode):
             raise OSError(22, "not a regular file", str(path))
         with _draft(store) if store is not None else contextlib.nullcontext() as draft:
-            size, digest = _hashed(source, draft[1] if draft is not None else None)
+            size, digest = _hashed(source, before.st_size, draft[1] if draft is not None else None)
             if store is not None and draft is not None:
                 _publish(draft, object_path(store, digest), size)
         after = os.fstat(source)
@@ -48,8 +48,11 @@ def read_file(path: Path, store: Path | None) -> tuple[int, str, bool]:
     return size, digest, stamp != (after.st_size, after.st_mtime_ns) or size != before.st_size
 
 
-def _hashed(source: int, target: int | None) -> tuple[int, str]:
-    """Return size and hash of what is read, and write it to the target."""
+def _hashed(source: int, most: int, target: int | None) -> tuple[int, str]:
+    """Return size and hash of what is read, and write it to the target.
+
+    No more is read than was there: a file that somebody goes on writing to would never end.
+    """
     if target is not None and _clone(source, target):
         source, target = os.dup(target), None  # blocks shared: only the hash is left to do, and of a still copy
         os.lseek(source, 0, os.SEEK_SET)
@@ -57,7 +60,7 @@ def _hashed(source: int, target: int | None) -> tuple[int, str]:
         source = os.dup(source)
     digest, size, buffer = hashlib.sha256(), 0, memoryview(bytearray(_CHUNK_BYTES))
     try:
-        while count := os.readv(source, [buffer]):
+        while count := os.readv(source, [buffer[: most - size]]):
             part = buffer[:count]
             digest.update(part)
             size += count

@@ -14,7 +14,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from contextvars import ContextVar
-from threading import Lock
+from threading import RLock
 from types import CodeType, TracebackType
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
@@ -96,7 +96,7 @@ class Phases:
     ) -> None:
         self._clock = clock
         self._cuda = cuda
-        self._lock = Lock()
+        self._lock = RLock()  # a signal's handler may log, and so drain, at any moment
         self._seconds: dict[str, float] = {}
         self._device_seconds: dict[str, float] = {}
         self._waiting: deque[tuple[str, Event, Event]] = deque()
@@ -186,7 +186,7 @@ class Phases:
             _log.warning(message, detail)
 
     def _forget_after_fork(self) -> None:
-        self._lock = Lock()  # another thread of the parent may have held it
+        self._lock = RLock()  # another thread of the parent may have held it
         self._seconds, self._device_seconds = {}, {}
         # Kept alive: the events belong to a CUDA context that this process must not touch.
         _of_parents.append(self._waiting)

@@ -15,6 +15,7 @@ from burnish.core.processes import ProcessIdentity
 
 _LEADER_TIMEOUT_S = 60.0
 _LOOK_EVERY_S = 0.02
+_STALE_S = 7 * 86_400.0
 
 _log = logging.getLogger(__name__)
 
@@ -27,23 +28,31 @@ def rank_of(environ: Mapping[str, str]) -> int:
     return 0
 
 
-def tell_other_ranks(run: RunPaths, environ: Mapping[str, str]) -> None:
+def tell_other_ranks(run: RunPaths, environ: Mapping[str, str], turn: int) -> None:
     """Let the other ranks of this process's launch join a run.
+
+    Args:
+        run: The run.
+        environ: The environment, in which a launcher says how many ranks there are.
+        turn: Which run of this process it is, from 0.
 
     Raises:
         OSError: The runs folder cannot be written.
     """
-    if (place := _meeting_place(environ)) is not None:
+    if (place := _meeting_place(environ, turn)) is not None:
         make_folder(place.parent)
+        for old in place.parent.iterdir():
+            if time.time() - old.stat().st_mtime > _STALE_S:
+                old.unlink(missing_ok=True)
         write_atomic(place, str(run.root))
 
 
-def folder_of_leader(rank: int, environ: Mapping[str, str]) -> str:
+def folder_of_leader(rank: int, environ: Mapping[str, str], turn: int) -> str:
     """Return the run directory that rank 0 of this launch has made, waiting for it; empty where this rank leads.
 
     A rank whose leader makes none in time begins a run of its own, so that nothing is lost.
     """
-    place = _meeting_place(environ)
+    place = _meeting_place(environ, turn)
     if rank == 0 or place is None:
         return ""
     until = time.monotonic() + _LEADER_TIMEOUT_S
@@ -56,7 +65,7 @@ def folder_of_leader(rank: int, environ: Mapping[str, str]) -> str:
     return ""
 
 
-def _meeting_place(environ: Mapping[str, str]) -> Path | None:
+def _meeting_place(environ: Mapping[str, str], turn: int) -> Path | None:
     """Return the file by which the ranks of one launch find each other; None for a job of one process.
 
     Ranks of one machine have one parent, the launcher; those of several machines one step of a Slurm job. No two
@@ -71,4 +80,4 @@ def _meeting_place(environ: Mapping[str, str]) -> Path | None:
         parent = ProcessIdentity.of(os.getppid())
         launch = f"{parent.host}-{parent.boot}-{parent.pid}-{parent.started_ticks}"
     again = environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    return find_project().runs / ".ranks" / slug(f"{launch}-{again}")
+    return find_project().runs / ".ranks" / slug(f"{launch}-{again}-{turn}")

@@ -47,7 +47,15 @@ class Recording:
         has_ended: Whether the record is closed: what comes after it is not recorded.
     """
 
-    def __init__(self, folder: Path, *, attempt: int = 1, rank: int = 0, tiers: Tiers | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        attempt: int = 1,
+        rank: int = 0,
+        tiers: Tiers | None = None,
+        continues: bool = False,
+    ) -> None:
         self.paths = RunPaths(folder)
         self.attempt = attempt
         self.rank = rank
@@ -57,7 +65,7 @@ class Recording:
         self._told: set[tuple[str, str]] = set()
         self._step = -1
         self._tiers = tiers or Tiers(())
-        self._writer = JournalWriter(self.paths.journals, rank, self._opening)
+        self._writer = JournalWriter(self.paths.journals, rank, self._opening, continues=continues)
 
     def __repr__(self) -> str:
         return f"<Run {self.name}, step {self._step}, in {self.paths.root}>"
@@ -295,11 +303,17 @@ class Recording:
         self._record(Kind.ARTIFACT, artifact.name, artifact.payload("used"), self._at(None))
         return path
 
-    def log_checkpoint(self, path: Path, step: int, metrics: Mapping[str, float]) -> None:
-        """Record that a checkpoint is complete; `path` is kept relative when it lies in the run directory."""
-        root = self.paths.root
-        shown = path.relative_to(root) if path.is_relative_to(root) else path.absolute()
-        self._record(Kind.CHECKPOINT, str(shown), {"metrics": dict(metrics)}, step)
+    def log_checkpoint(self, path: str | os.PathLike[str], step: int, metrics: Mapping[str, float]) -> None:
+        """Record that a checkpoint is complete; `path` is kept relative when it lies in the run directory.
+
+        Raises:
+            TypeError: The step is no integer, or a metric no number.
+        """
+        from burnish.track.lazy import read_numbers
+
+        root, folder = self.paths.root, Path(path)
+        shown = folder.relative_to(root) if folder.is_relative_to(root) else folder.absolute()
+        self._record(Kind.CHECKPOINT, str(shown), {"metrics": read_numbers(metrics)}, index(step))
 
     def alert(self, title: str, text: str = "", *, level: Level = "warning") -> None:
         """Tell whoever the run's alerts are told to (`tracking.alerts`), and record it.
@@ -350,7 +364,7 @@ class Recording:
 
     def expect(self, total_steps: int) -> None:
         """Say how many steps there will be, so that the time left can be shown."""
-        self._record(Kind.LIFECYCLE, "total", {"steps": total_steps})
+        self._record(Kind.LIFECYCLE, "total", {"steps": index(total_steps)})
 
     def _add(self, kind: Kind, key: str, make: Callable[[], dict[str, object]], step: int | None) -> None:
         """Record what `make` returns, unless a tier leaves it out: then it is not even made."""
@@ -379,9 +393,9 @@ class Recording:
         """Return what is to be recorded; None where it cannot be made, which is told once for each name."""
         try:
             return make()
-        except TypeError:
-            raise  # the user's own mistake
-        except Exception as error:  # noqa: BLE001  one of the five walls: training never dies of tracking
+        except Exception as error:
+            if isinstance(error, TypeError) and _is_ours(error):
+                raise  # the user's own mistake
             self.dropped += 1
             if (kind, key) not in self._told and len(self._told) < _MOST_TOLD:
                 self._told.add((kind, key))
@@ -413,6 +427,14 @@ class Recording:
 
     def _opening(self) -> dict[str, object]:
         return {"attempt": self.attempt, "pid": os.getpid(), "rank": self.rank, "dropped": self.dropped}
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Return whether we raised an error ourselves, and not a library somewhere below us."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and str(trace.tb_frame.f_globals.get("__name__", "")).startswith("burnish.")
 
 
 def _check_text(value: object, what: str) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from operator import index
 from pathlib import Path
 from time import time
@@ -39,8 +40,17 @@ class Run(Recording):
     Safe to call from any thread; a forked child writes a file of its own. Make one with `start_run`.
     """
 
-    def __init__(self, folder: Path, *, attempt: int = 1, rank: int = 0, tiers: Tiers | None = None) -> None:
-        super().__init__(folder, attempt=attempt, rank=rank, tiers=tiers)
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        attempt: int = 1,
+        rank: int = 0,
+        tiers: Tiers | None = None,
+        continues: bool = False,
+    ) -> None:
+        super().__init__(folder, attempt=attempt, rank=rank, tiers=tiers, continues=continues)
+        self.when_ended: Callable[[], None] | None = None
         self._owner_pid = os.getpid()
         self._extras_pid = self._owner_pid
         self._pending: list[tuple[Pending, dict[str, float], int, float]] = []
@@ -63,11 +73,14 @@ class Run(Recording):
         Raises:
             TypeError: A name is no string, a value no number, or the step no integer.
         """
-        step = self._step + 1 if step is None else index(step)
-        if lazy:
+        step = self._step + 1 if step is None else _step_of(step)
+        try:
+            row = tuple(values.values())
+        except AttributeError:
+            raise TypeError(f"log takes names and numbers, {{'loss': 0.5}}, not {type(values).__name__}") from None
+        if lazy and os.getpid() == self._owner_pid:  # a forked child may end without a word: it writes at once
             self._defer(values, step)
             return
-        row = tuple(values.values())
         try:
             # The sum of a row is a float where all of it is, or integers beside floats, which are packed alike: quicker
             # than a look at each. Once a tensor was met, each is looked at: its sum would be computed on the device.
@@ -100,7 +113,11 @@ class Run(Recording):
         groups = getattr(optimizer, "param_groups", None)
         if not isinstance(groups, list):
             raise TypeError(f"an optimizer with param_groups is wanted, not {type(optimizer).__name__}")
-        named = {str(group.get("name", number)): group.get("lr") for number, group in enumerate(groups)}
+        names = [str(group.get("name", number)) for number, group in enumerate(groups)]
+        named = {
+            name if names.count(name) == 1 else f"{name}.{number}": group.get("lr")
+            for number, (name, group) in enumerate(zip(names, groups, strict=True))
+        }
         rates = {f"lr/{name}" if len(named) > 1 else "lr": rate for name, rate in named.items() if rate is not None}
         if rates:
             self.log(rates, max(self._step, 0) if step is None else step)
@@ -138,7 +155,7 @@ class Run(Recording):
         from burnish.track.watch import Watch
 
         watch = Watch(model, every, self._write_watched, histograms=self._add_histogram if histograms else None)
-        self._watches.append(watch)
+        self._watches = [*(known for known in self._watches if not known.is_closed), watch]
         self._has_extras = True
         return watch
 
@@ -165,16 +182,20 @@ class Run(Recording):
         self._write_pending()
         return load_scalars(self.paths.journals).summary()
 
-    def log_checkpoint(self, path: Path, step: int, metrics: Mapping[str, float]) -> None:
-        """Record that a checkpoint is complete; `path` is kept relative when it lies in the run directory."""
+    def log_checkpoint(self, path: str | os.PathLike[str], step: int, metrics: Mapping[str, float]) -> None:
+        """Record that a checkpoint is complete; `path` is kept relative when it lies in the run directory.
+
+        Raises:
+            TypeError: The step is no integer, or a metric no number.
+        """
         self._write_what_was_held_back()
         super().log_checkpoint(path, step, metrics)
         self.report_imports()
 
     def resume(self, step: int) -> None:
         """Say that training goes on after this step; what earlier attempts logged beyond it is superseded."""
-        self._step = step
-        self._record(Kind.LIFECYCLE, "resume", {}, step)
+        self._step = _step_of(step)
+        self._record(Kind.LIFECYCLE, "resume", {}, self._step)
 
     def finish(self, status: Status = "finished", *, exit_code: int = 0, error: str = "") -> None:
         """Close the record; a second call, or one in a forked child, does nothing.
@@ -184,7 +205,11 @@ class Run(Recording):
         """
         if status not in get_args(Status):
             raise ValueError(f"a run ends as {', '.join(get_args(Status))}, not {status!r}")
-        if self.has_ended or os.getpid() != self._owner_pid:
+        if self.has_ended:
+            return
+        if os.getpid() != self._owner_pid:
+            self._begin_in_child()
+            self._write_what_was_held_back()
             return
         for watch in self._watches:
             watch.close()
@@ -194,6 +219,8 @@ class Run(Recording):
         self._record(Kind.LIFECYCLE, "end", payload)
         self.has_ended = self._has_extras = True
         self._writer.close()
+        if self.when_ended is not None:
+            self.when_ended()
 
     def __enter__(self) -> Self:
         return self
@@ -255,8 +282,7 @@ class Run(Recording):
     def _begin_row(self) -> None:
         if self.has_ended:
             raise RunError("the run has ended; begin another: burnish.start_run()")
-        if os.getpid() != self._extras_pid:
-            self._forget_parents_extras()
+        self._begin_in_child()
         self._write_pending()
 
     def _phases_spent(self) -> dict[str, float]:
@@ -268,9 +294,13 @@ class Run(Recording):
         for watch in self._watches:
             watch.logged(step)
 
-    def _forget_parents_extras(self) -> None:
-        """Leave to the parent of this forked process what is the parent's to write."""
+    def _begin_in_child(self) -> None:
+        """Leave to the parent of a forked process what is the parent's to write, at the first row of the child."""
+        if os.getpid() == self._extras_pid:
+            return
         self._extras_pid = os.getpid()
+        if (worker := sys.modules.get("multiprocessing.util")) is not None:  # its processes end without `atexit`
+            worker.Finalize(None, self._write_what_was_held_back, exitpriority=0)
         self._pending, self._watches = [], []
         self._tiers.withheld()
         self._tiers.counts = dict.fromkeys(self._tiers.counts, 0)
@@ -321,3 +351,15 @@ class Run(Recording):
         if found != self._imported:
             self._imported = found
             self.report(found)
+
+
+def _step_of(step: object) -> int:
+    """Return a step as an integer.
+
+    Raises:
+        TypeError: It is none.
+    """
+    try:
+        return index(step)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"a step must be an integer, not {step!r}") from None

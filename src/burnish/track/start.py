@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import logging
+import math
 import os
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -13,8 +14,7 @@ from contextlib import nullcontext
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from random import SystemRandom
-from types import TracebackType
-from typing import NoReturn
+from threading import RLock
 
 from burnish.core.environment import WEBHOOK_VARIABLE, checkpoint_root, experiment_name, wanted_run_id
 from burnish.core.errors import RunError, StorageError
@@ -26,6 +26,7 @@ from burnish.core.secrets import Masker
 from burnish.core.shape import section, words
 from burnish.journal.entry import Kind
 from burnish.track.console import print_leniently
+from burnish.track.ending import end_with_interpreter
 from burnish.track.ranks import folder_of_leader, rank_of, tell_other_ranks
 from burnish.track.run import Run
 from burnish.track.section import checked_tracking
@@ -33,13 +34,26 @@ from burnish.track.tiers import read_tiers
 
 RUN_DIR_VARIABLE = "BURNISH_RUN_DIR"
 ATTEMPT_VARIABLE = "BURNISH_ATTEMPT"
+JOINED_VARIABLE = "BURNISH_JOINED"
 KEEPERS_LOCK = 3
 """The descriptor by which a keeper inherits its run's lock."""
 
+_OVER = ("finished", "failed", "stopped", "lost")
+_MARK = "number:8f2c61d0:"
+
 _log = logging.getLogger(__name__)
 _current: Run | None = None
-_announced = ""
-"""The run that this process has begun, and told the processes that it starts of."""
+_turn = 0
+"""How many runs this process has begun or joined: ranks of one launch count alike."""
+_starting = RLock()
+
+
+def _after_fork_in_child() -> None:
+    global _starting
+    _starting = RLock()  # another thread of the parent may have held it
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def start_run(name: str = "", *, config: object = None, tracking: Mapping[str, object] | None = None) -> Run:
@@ -58,40 +72,55 @@ def start_run(name: str = "", *, config: object = None, tracking: Mapping[str, o
 
     Raises:
         StorageError: The runs folder cannot be written.
+        RunError: The id that `LLM_RUN_ID` wants belongs to another run.
         UsageError: Something in `tracking` is unknown or cannot be.
         TypeError: The config is none.
     """
-    global _current
+    with _starting:  # the first calls of several threads begin one run
+        return _start(name, config, tracking)
+
+
+def _start(name: str, config: object, tracking: Mapping[str, object] | None) -> Run:
+    global _current, _turn
     if _current is not None and not _current.has_ended:
         if config and not _current.paths.config.exists():
             _write_config(_current.paths, _plain_config(config))
         elif config:
             _log.warning("run %s goes on: the config of another start_run is not kept", _current.name)
         return _current
-    if _current is not None and os.environ.get(RUN_DIR_VARIABLE) == _announced:
-        os.environ.pop(RUN_DIR_VARIABLE, None)  # the run that this process had begun is over: here begins another
     tracking = checked_tracking(tracking or {})
     values = _plain_config(config)
     rank = rank_of(os.environ)
-    folder = os.environ.get(RUN_DIR_VARIABLE) or folder_of_leader(rank, os.environ)
+    folder = _folder_to_join() or folder_of_leader(rank, os.environ, _turn)
     _current = _join(Path(folder), rank, values, tracking) if folder else _begin(name, values, tracking)
-    _end_with_interpreter(_current)
+    _turn += 1
+    end_with_interpreter(current_run)
     _current.report({"python": sys.version.split()[0], "executable": sys.executable})
     _current.report_imports()
     return _current
 
 
+def _folder_to_join() -> str:
+    """Return the run directory that this process was told to join; empty where that run is over."""
+    folder = os.environ.get(RUN_DIR_VARIABLE, "")
+    if folder and read_json(RunPaths(Path(folder)).state).get("state") in _OVER:
+        del os.environ[RUN_DIR_VARIABLE]  # of a script that began it, and that goes on
+        return ""
+    return folder
+
+
 def _begin(name: str, config: Mapping[str, object], tracking: Mapping[str, object]) -> Run:
     """Make a run, with a keeper that looks after it."""
-    global _announced
     paths, lock = _make_run(name, config, tracking)
     run = Run(paths.root, rank=rank_of(os.environ), tiers=read_tiers(tracking))
     # What this process starts, and the other ranks of its job, belong to this run too.
-    os.environ[RUN_DIR_VARIABLE] = _announced = str(run.paths.root)
+    os.environ[RUN_DIR_VARIABLE] = str(paths.root)
+    os.environ[JOINED_VARIABLE] = _joined(paths, 1)
+    run.when_ended = lambda: _take_back(paths)
     _warn_of_deaf_alerts(tracking, os.environ)
     with lock:  # the keeper holds it from its first moment: no command may take the run for an orphan meanwhile
         try:
-            tell_other_ranks(paths, os.environ)
+            tell_other_ranks(paths, os.environ, _turn)
             start_keeper(paths, lock)
         except OSError as error:
             run._lost(error)  # nothing is lost that is logged: the next Burnish command completes the record
@@ -103,12 +132,26 @@ def _join(folder: Path, rank: int, config: Mapping[str, object], tracking: Mappi
     paths = RunPaths(folder)
     print_leniently(paths.console)
     told = {**tracking, **{k: v for k, v in section(read_json(paths.state), "tracking").items() if v}}
-    run = Run(folder, attempt=int(os.environ.get(ATTEMPT_VARIABLE, "1")), rank=rank, tiers=read_tiers(told))
+    attempt = int(os.environ.get(ATTEMPT_VARIABLE, "1"))
+    # What this process starts joins the same attempt, and is not its beginning: it replaces nothing of earlier ones.
+    joined, before = _joined(paths, attempt), os.environ.get(JOINED_VARIABLE)
+    os.environ[JOINED_VARIABLE] = joined
+    run = Run(folder, attempt=attempt, rank=rank, tiers=read_tiers(told), continues=before == joined)
     if config and rank == 0 and not paths.config.exists():
         _write_config(paths, config)
     if tracking and rank == 0:
         run._record(Kind.LIFECYCLE, "tracking", tracking)  # what of it the watching process does
     return run
+
+
+def _joined(paths: RunPaths, attempt: int) -> str:
+    return f"{attempt}:{paths.root}"
+
+
+def _take_back(paths: RunPaths) -> None:
+    """Forget a run that is over: what this process starts from now on does not belong to it."""
+    if os.environ.get(RUN_DIR_VARIABLE) == str(paths.root):
+        del os.environ[RUN_DIR_VARIABLE]
 
 
 def _plain_config(config: object) -> Mapping[str, object]:
@@ -264,7 +307,17 @@ def _script() -> str:
 def _write_config(paths: RunPaths, config: Mapping[str, object]) -> None:
     """Keep what a script says of its config. JSON is YAML: no parser is loaded into the training process for it."""
     masker = Masker.from_environment(os.environ)
-    write_atomic(paths.config, json.dumps(masker.tree(config), indent=1) + "\n")
+    text = json.dumps(_numbers(masker.tree(config)), indent=1)
+    write_atomic(paths.config, re.sub(rf'"{_MARK}(\S+?)"', r"\1", text) + "\n")
+
+
+def _numbers(value: object) -> object:
+    """Return a tree in which what JSON has no word for is marked, to be written as YAML writes it."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{_MARK}{'.nan' if math.isnan(value) else '.inf' if value > 0 else '-.inf'}"
+    if isinstance(value, dict):
+        return {key: _numbers(item) for key, item in value.items()}
+    return [_numbers(item) for item in value] if isinstance(value, list) else value
 
 
 def start_keeper(paths: RunPaths, lock: FileLock) -> None:
@@ -276,30 +329,13 @@ def start_keeper(paths: RunPaths, lock: FileLock) -> None:
     Raises:
         OSError: No process could be started.
     """
-    keeper = [sys.executable, "-m", "burnish.launch.keeper", str(paths.root), str(KEEPERS_LOCK)]
+    # -P: a `queue.py` in the folder that the script was started in must not become the keeper's.
+    keeper = [sys.executable or "python3", "-P", "-m", "burnish.launch.keeper", str(paths.root), str(KEEPERS_LOCK)]
     null = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
     actions = [(os.POSIX_SPAWN_DUP2, lock.fd, KEEPERS_LOCK), *null]
     shell = ["sh", "-c", '"$@" &', "sh", *keeper]
-    os.waitpid(os.posix_spawn("/bin/sh", shell, dict(os.environ), file_actions=actions, setsid=True), 0)
-
-
-def _end_with_interpreter(run: Run) -> None:
-    """Close the record when the interpreter ends, however it does."""
-    report_exception, leave = sys.excepthook, sys.exit
-
-    def note_exception(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        run.finish_with(error)
-        report_exception(kind, error, trace)
-
-    def note_exit(status: str | int | None = None, /) -> NoReturn:
-        exits.append(status)
-        leave(status)
-
-    def end() -> None:
-        # A script that catches an exit and goes on to its end looks the same from here; that is rare.
-        run.finish_with(SystemExit(exits[-1]) if exits else None)
-
-    exits: list[str | int | None] = []
-    # The interpreter hands an exception to its hook, but an exit to nobody: the only place to see its code is here.
-    sys.excepthook, sys.exit = note_exception, note_exit
-    atexit.register(end)
+    pid = os.posix_spawn("/bin/sh", shell, dict(os.environ), file_actions=actions, setsid=True)
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        pass  # a script that ignores SIGCHLD has its children reaped by the kernel

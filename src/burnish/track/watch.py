@@ -139,7 +139,7 @@ class Watch:
         self._hooks: list[torch.utils.hooks.RemovableHandle] = []
         self._has_frozen = False
         self._has_warned = False
-        self._is_closed = False
+        self.is_closed = False
         me = weakref.ref(self)
 
         def stepped(optimizer: torch.optim.Optimizer, args: object, kwargs: object) -> None:
@@ -154,7 +154,7 @@ class Watch:
 
     def logged(self, step: int) -> None:
         """Say that this step was logged: it numbers what was seen, and hands on what has arrived from the device."""
-        if self._is_closed:
+        if self.is_closed:
             return
         for look in self._waiting:
             if look.step is None:
@@ -172,9 +172,9 @@ class Watch:
 
     def close(self) -> None:
         """Take every hook off and hand on what was seen, waiting for the device if need be."""
-        if self._is_closed:
+        if self.is_closed:
             return
-        self._is_closed = True
+        self.is_closed = True
         self._global_hook.remove()
         self._disarm()
         if self._look is not None and self._look.has_seen():
