@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 
 import pytest
 
-TITLES = ("config", "code", "packages", "machine", "environment", "data", "results")
+TITLES = ("config", "command", "code", "packages", "machine", "environment", "data", "results")
 A, B = "20261121_toy_aaaa", "20261122_toy_bbbb"
 
 
@@ -48,7 +49,8 @@ def test_two_runs_that_differ_in_nothing_are_the_same_in_every_section(pair):
         f"b  {B}  finished",
         "",
         "config       neither run has one",
-        "code         same",
+        "command      same",
+        "code         not known: neither run's code is in git",
         "packages     same",
         "machine      same",
         "environment  same",
@@ -199,3 +201,106 @@ def test_results_stand_side_by_side_with_their_difference_and_claim_nothing(pair
 def test_a_live_run_is_compared_by_its_latest_values(pair):
     burnish = pair(a={"latest": {"loss": 2.0}}, b={"summary": {"loss": metric(0.5)}})
     assert sections(burnish)["results"][2] == "loss 2 0.5 -1.5"
+
+
+def commands(pair, a, b, code=None):
+    card = {"code": code}
+    return sections(pair(card, card, {"command": a.split()}, {"command": b.split()}))
+
+
+def test_words_of_the_command_that_differ_are_told_by_flag_and_place(pair):
+    found = commands(
+        pair,
+        "python train.py data/a --lr 1 --fast -n -3 --tag x --tag y --same z",
+        "/venv/bin/python3 train.py data/b --lr=2 -n -4 --tag x --same z --log",
+    )
+    assert found["command"] == [
+        "6 differences",
+        "argument 1: data/a → data/b",
+        "--lr: 1 → 2",
+        "--fast: given, only in a",
+        "-n: -3 → -4",
+        "--tag: x y → x",
+        "--log: given, only in b",
+    ]
+
+
+def test_two_runs_of_a_script_with_another_value_are_not_the_same(burnish):
+    burnish.write("argv.py", "import burnish; burnish.start_run().log({'loss': 1.0}, 0)")
+    for rate in ("1", "2"):
+        assert burnish("run", "--", sys.executable, "argv.py", "--lr", rate).returncode == 0
+    first, second = (record["id"] for record in burnish.records())
+    found = sections(burnish, first, second)
+    assert found["command"] == ["1 difference", "--lr: 1 → 2"]
+    assert found["code"] == ["not known: neither run's code is in git"]
+    assert (found["machine"], found["environment"]) == (["same"], ["same"])
+    whole = burnish.json("diff", first, second)
+    assert whole["command"] == {"--lr": {"a": "1", "b": "2"}}
+    assert (whole["code"]["same"], whole["code"]["known"]) == (False, False)
+
+
+COMMIT = {"commit": "a" * 40, "branch": "main", "dirty": False}
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("python a.py", "python b.py"),
+        ("python -m a", "python -m b"),
+        ("python -c 1", "python -c 2"),
+        ("./a.sh", "./b.sh"),
+    ],
+)
+def test_code_is_not_the_same_where_other_scripts_ran(pair, a, b):
+    assert commands(pair, a, b, COMMIT)["code"] == ["same commit, but not the same script: see command"]
+
+
+def test_code_is_the_same_where_the_same_script_of_a_commit_ran(pair):
+    assert commands(pair, "python a.py 1", "python a.py 2", COMMIT)["code"] == ["same"]
+
+
+def test_files_that_git_does_not_know_are_not_called_the_same(pair):
+    code = {**COMMIT, "untracked": ["d.py", "b.py", "c.py", "a.py"]}
+    assert commands(pair, "python a.py", "python a.py", code)["code"] == [
+        "same commit; files that git does not know are not compared: a.py, b.py, c.py and 1 more"
+    ]
+
+
+def test_what_each_run_has_of_its_own_is_no_difference(pair):
+    one = {
+        "system": {"executable": "/venv/bin/python"},
+        "environment": {"BURNISH_RUN_DIR": "/a", "BURNISH_ATTEMPT": "1"},
+    }
+    other = {"system": {"executable": "/venv/bin/python3"}, "environment": {"BURNISH_RUN_DIR": "/b"}}
+    found = sections(pair(one, other))
+    assert (found["machine"], found["environment"]) == (["same"], ["same"])
+
+
+def test_another_python_environment_is_told(pair):
+    found = sections(pair({"system": {"executable": "/a/bin/python"}}, {"system": {"executable": "/b/bin/python"}}))
+    assert found["machine"] == ["1 difference", "executable: /a/bin → /b/bin"]
+
+
+def test_norms_of_every_layer_are_one_line_and_a_pattern_shows_them(pair):
+    summary = {f"grad_norm/{number}": metric(number) for number in range(9)} | {"eval/acc": metric(0.5)}
+    burnish = pair(a={"summary": summary}, b={"summary": summary})
+    assert [line.split()[0] for line in sections(burnish)["results"][1:]] == ["metric", "eval/acc", "grad_norm/*"]
+    hint = burnish("diff", "aaaa", "bbbb").stderr
+    assert hint == "each of them: burnish diff aaaa bbbb --metrics 'grad_norm/*'\n"
+    lines = burnish("diff", "aaaa", "bbbb", "--metrics", "grad_norm/*").stdout.splitlines()
+    assert [line.split()[0] for line in lines[-9:]] == [f"grad_norm/{number}" for number in range(9)]
+    done = burnish("diff", "aaaa", "bbbb", "--metrics", "x*")
+    assert done.stderr == "error: no metric fits 'x*'\nhint: there are eval/* (1), grad_norm/* (9)\n"
+
+
+def test_results_in_bytes_have_units(pair):
+    burnish = pair(a={"summary": {"kv_bytes": metric(2048)}}, b={"summary": {"kv_bytes": metric(1024)}})
+    assert sections(burnish)["results"][2] == "kv_bytes 2.0 KiB 1.0 KiB -1.0 KiB"
+
+
+def test_a_narrow_terminal_has_the_last_values_with_names_whole(pair, on_terminal):
+    summary = {"eval/a_rather_long_name_of_a_metric": metric(0.123456, best=0.123456, best_step=1)}
+    pair(a={"summary": summary}, b={"summary": summary})
+    head, row = on_terminal(80, "diff", "aaaa", "bbbb")[-2:]
+    assert head.split() == ["metric", "last", "a", "last", "b", "b", "−", "a"]
+    assert row.split()[0] == "eval/a_rather_long_name_of_a_metric"

@@ -126,6 +126,14 @@ def test_a_pattern_that_fits_nothing_is_told_and_writes_nothing(trained, ids, tm
     assert list(tmp_path.glob("*x.csv*")) == []
 
 
+def test_a_group_that_there_is_not_is_answered_with_those_there_are(trained, ids):
+    done = trained("export", ids[0], "--metrics", "nope/*")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: no metric fits 'nope/*'\nhint: there are down, eval/* (1), odd name, é, train/* (1), up\n",
+    )
+
+
 def test_the_table_of_runs_has_fields_config_and_metrics(trained, ids):
     rows = rows_of(trained("export", "--table", "runs").stdout)
     assert [row["id"] for row in rows] == ids[::-1]

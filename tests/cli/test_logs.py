@@ -202,3 +202,44 @@ def test_damage_is_told_as_a_frame_of_its_own(journal):
     (damage,) = frames(journal, "--kind", "damage")
     assert damage["reason"] == "broken frame"
     assert damage["step"] is None
+
+
+ROWS = 200_000
+
+
+@pytest.fixture
+def long_journal(burnish, recorded):
+    """A run whose journals are far longer than what is read at first, on two ranks that take turns."""
+    folder = recorded(A) / "journal"
+    folder.mkdir()
+    writers = [JournalWriter(folder, rank, lambda: {"attempt": 1}) for rank in (0, 1)]
+    writers[0].record(Kind.TEXT, "early", {"text": "x"}, 0)
+    for step in range(ROWS):
+        writers[step % 2].row(("loss", "lr"), (step / 2, 0.5), step, 1.8e9 + step)
+    for writer in writers:
+        writer.close()
+    return burnish
+
+
+def test_the_last_frames_of_a_long_journal_are_those_of_the_whole(long_journal):
+    found = frames(long_journal, "-n", "5")
+    assert [frame["step"] for frame in found] == list(range(ROWS - 5, ROWS))
+    assert found[-1]["values"] == {"loss": (ROWS - 1) / 2, "lr": 0.5}
+    assert {frame["kind"] for frame in found} == {"row"}  # that reading began within a frame is no damage
+
+
+def test_more_frames_than_are_near_the_end_are_found_further_before(long_journal):
+    assert [frame["step"] for frame in frames(long_journal, "-n", "50000")] == list(range(ROWS - 50_000, ROWS))
+
+
+def test_a_rare_frame_is_found_at_the_beginning_of_a_long_journal(long_journal):
+    assert [frame["key"] for frame in frames(long_journal, "-n", "1", "--kind", "text")] == ["early"]
+
+
+def test_damage_at_the_beginning_of_a_long_journal_is_among_the_last_damage(long_journal):
+    file = next((long_journal.runs / A / "journal").glob("0-*"))
+    raw = bytearray(file.read_bytes())
+    raw[raw.index(b"early")] ^= 0xFF
+    file.write_bytes(raw)
+    (damage,) = frames(long_journal, "-n", "1", "--kind", "damage")
+    assert damage["offset"] < 1000

@@ -61,9 +61,22 @@ def test_a_run_that_does_not_exist_is_exit_1_with_a_hint(ran):
     assert done.stderr == f"error: no run 'nope' in {ran.runs}\nhint: list the runs: burnish ls\n"
 
 
-def test_logs_prints_the_console(burnish):
-    import sys
+@pytest.mark.parametrize(
+    "script", ["print()", "import burnish; burnish.start_run(config={'lr': 1}).log({'a': 1.0}, 0)"]
+)
+def test_a_run_of_a_command_cannot_be_run_again_from_its_config(burnish, script):
+    burnish.write("st.py", script)
+    assert burnish("run", "--", sys.executable, "st.py", "--lr", "1 2").returncode == 0
+    run = burnish.records()[0]["id"]
+    done = burnish("run", "--from", run)
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"error: run {run} ran a command, not an experiment file\n"
+        f"hint: run it again: burnish run -- {sys.executable} st.py --lr '1 2'\n",
+    )
 
+
+def test_logs_prints_the_console(burnish):
     burnish("run", "--", sys.executable, "-c", "print('one'); print('two')")
     run_id = burnish.json("ls")["runs"][0]["id"]
     assert burnish("logs", run_id).stdout == "one\ntwo\n"

@@ -105,9 +105,9 @@ def test_a_run_into_which_others_have_paths_is_not_renamed(burnish, recorded):
     )
 
 
-def test_a_run_that_others_only_name_is_renamed(burnish, recorded):
-    recorded(A)
-    recorded(B, replays=A, artifacts=[{"role": "used", "name": "set", "run": A, "path": "/elsewhere/set"}])
+def test_a_run_that_others_only_name_or_used_an_artifact_of_is_renamed(burnish, recorded):
+    used = recorded(A) / "artifacts" / "by-name" / "set"
+    recorded(B, replays=A, artifacts=[{"role": "used", "name": "set", "run": A, "path": str(used)}])
     assert burnish("rename", "aaaa", "b").returncode == 0
 
 

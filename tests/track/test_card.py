@@ -53,7 +53,7 @@ def supervised(burnish):
 
 def test_card_of_a_real_run_answers_every_question(supervised):
     card = json.loads((supervised / "card.json").read_text())
-    assert card["completeness"] == {"score": 1.0, "fields": 19, "missing": []} or card["system"]["gpus"]
+    assert card["completeness"] == {"score": 1.0, "fields": 18, "missing": []} or card["system"]["gpus"]
     assert card["format"] == 1
     assert card["imported"].keys() >= {"burnish", "msgspec"}
     assert card["own_modules"] == ["helpers"]
@@ -104,7 +104,7 @@ def test_experiment_tells_hash_seed_and_tracking_before_it_has_run_a_step(burnis
     assert card["seeds"]["seed"] == 11
     assert record["tracking"] == {}  # nothing of it is stated
     missing = [one["field"] for one in card["completeness"]["missing"]]
-    assert {"commit", "branch", "changes", "untracked", "remote", "declared", "data"} <= set(missing)
+    assert {"commit", "declared", "data"} <= set(missing)
     assert "config" not in missing
 
 

@@ -60,7 +60,7 @@ def test_score_is_the_share_of_the_fields_that_apply(card):
 def test_empty_card_misses_all_that_can_be_asked_of_it(card):
     found = completeness(card)
     assert found.score == 0.0
-    assert {"gpus", "commit", "branch", "untracked", "data", "seeds"} <= set(missing(card))
+    assert {"gpus", "commit", "data", "seeds"} <= set(missing(card))
     assert not {"imported", "ended", "result", "cuda"} & set(missing(card))
 
 
@@ -93,16 +93,11 @@ def test_section_that_is_not_there_is_missing(card, name):
     assert missing(card) == [name]
 
 
-def test_code_outside_a_repository_is_missing_and_not_exempt(card):
-    card["code"] = None
-    assert missing(card) == ["commit", "branch", "changes", "untracked", "remote"]
-    assert completeness(card).fields == len(FIELDS)
-
-
-def test_branch_does_not_apply_to_a_detached_head(card):
-    card["code"]["branch"] = ""
-    assert completeness(card).fields == len(FIELDS) - 1
-    assert missing(card) == []
+@pytest.mark.parametrize("code", [None, {"branch": "main", "dirty": True}])
+def test_code_without_a_commit_is_missing_once_and_not_exempt(card, code):
+    card["code"] = code
+    assert missing(card) == ["commit"]
+    assert completeness(card).fields == len(FIELDS) - 3
 
 
 def test_untracked_files_are_missing_from_the_record(card):

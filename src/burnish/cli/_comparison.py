@@ -10,17 +10,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from burnish.cli._words import SCRIPT, differing_words
 from burnish.config.diff import Difference, diff
 from burnish.config.snapshot import Snapshot, flat, read_snapshot
 from burnish.core.paths import RunPaths
-from burnish.core.shape import items, section
+from burnish.core.shape import items, section, words
 from burnish.journal.record import RunRecord, read_record
 from burnish.track.card import read_card
 
 Pair = tuple[object, object]
 """The value of one thing in either run; None where it is not known."""
 
-_MACHINE = ("host", "platform", "cpu", "cpus", "memory_bytes", "python", "executable")
+_MACHINE = ("host", "platform", "cpu", "cpus", "memory_bytes", "python")
+# Each run has its own, whatever it ran.
+_OF_THE_RUN = frozenset({"BURNISH_RUN", "BURNISH_RUN_DIR", "BURNISH_ATTEMPT", "BURNISH_JOINED"})
 _GPU = ("name", "memory_bytes", "driver", "compute_capability")
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _GIT_TIMEOUT_S = 20
@@ -63,17 +66,28 @@ class Code:
         changed_lines: Lines of `code.diff` that were added or removed, in either run.
         same_changes: Whether the uncommitted changes were the same.
         stat: What `git diff --stat` says between the commits; empty where it cannot.
+        is_known: Whether a commit is known of either run.
+        untracked: Files that git did not know in either run; their content was not kept.
+        same_script: Whether both commands began the same program.
     """
 
     different: dict[str, Pair]
     changed_lines: tuple[int, int]
     same_changes: bool
     stat: str
+    is_known: bool = True
+    untracked: tuple[str, ...] = ()
+    same_script: bool = True
 
     @property
     def is_same(self) -> bool:
-        """Whether nothing is known to differ."""
-        return not self.different and self.same_changes
+        """Whether all that ran is known, and the same."""
+        return not self.differs and self.is_known and not self.untracked and self.same_script
+
+    @property
+    def differs(self) -> bool:
+        """Whether something is known to differ."""
+        return bool(self.different) or not self.same_changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +114,14 @@ class Comparison:
 
     Attributes:
         config: None where a run has no config.
+        command: The words of the command lines that differ, by flag or place.
         results: Every metric that either run has.
     """
 
     a: RunSide
     b: RunSide
     config: Difference | None
+    command: Mapping[str, Pair]
     code: Code
     packages: dict[str, Pair]
     machine: dict[str, Pair]
@@ -126,15 +142,17 @@ def compare(a: RunPaths, b: RunPaths, repository: Path) -> Comparison:
         ConfigError: The config of one of them cannot be read.
     """
     one, other = RunSide.read(a), RunSide.read(b)
+    command = differing_words(words(one.record, "command"), words(other.record, "command"))
     has_configs = one.config is not None and other.config is not None
     return Comparison(
         one,
         other,
         diff(one.config, other.config) if has_configs and one.config and other.config else None,
-        _code(one, other, repository),
+        command,
+        _code(one, other, repository, same_script=not SCRIPT.intersection(command)),
         _differences(section(one.card, "packages"), section(other.card, "packages")),
         _differences(_machine(one.card), _machine(other.card)),
-        _differences(section(one.card, "environment"), section(other.card, "environment")),
+        _differences(_environment(one.card), _environment(other.card)),
         _differences(_data(one.card), _data(other.card)),
         _results(one.record, other.record),
     )
@@ -148,9 +166,16 @@ def _machine(card: Mapping[str, object]) -> dict[str, object]:
     system = section(card, "system")
     gpus = [gpu for gpu in items(system, "gpus") if isinstance(gpu, dict)]
     found = {name: system[name] for name in _MACHINE if name in system}
+    if executable := system.get("executable"):
+        # Of one environment `python` and `python3` are the same.
+        found["executable"] = str(Path(str(executable)).parent)
     if "gpus" in system:
         found["gpus"] = len(gpus)
     return found | {f"gpu {number} {key}": gpu[key] for number, gpu in enumerate(gpus) for key in _GPU if key in gpu}
+
+
+def _environment(card: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in section(card, "environment").items() if name not in _OF_THE_RUN}
 
 
 def _data(card: Mapping[str, object]) -> dict[str, object]:
@@ -159,7 +184,7 @@ def _data(card: Mapping[str, object]) -> dict[str, object]:
     return {path: value for path, value in flat(found) if path and path.rpartition(".")[2] != "mtime"}  # type: ignore[arg-type]
 
 
-def _code(a: RunSide, b: RunSide, repository: Path) -> Code:
+def _code(a: RunSide, b: RunSide, repository: Path, *, same_script: bool) -> Code:
     one, other = ({k: section(side.card, "code").get(k) for k in ("commit", "branch", "dirty")} for side in (a, b))
     changes = [_changes(side.paths) for side in (a, b)]
     return Code(
@@ -167,7 +192,14 @@ def _code(a: RunSide, b: RunSide, repository: Path) -> Code:
         (changes[0][0], changes[1][0]),
         changes[0][1] == changes[1][1],
         _stat(repository, str(one["commit"]), str(other["commit"])) if one["commit"] != other["commit"] else "",
+        bool(one["commit"] or other["commit"]),
+        tuple(sorted({*_untracked(a), *_untracked(b)})),
+        same_script,
     )
+
+
+def _untracked(side: RunSide) -> tuple[str, ...]:
+    return words(section(side.card, "code"), "untracked")
 
 
 def _changes(paths: RunPaths) -> tuple[int, str]:

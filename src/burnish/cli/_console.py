@@ -6,9 +6,10 @@ import json
 import math
 import os
 import re
+import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from burnish.core.clock import duration
@@ -27,6 +28,8 @@ _PLAIN_EVERY_S = 10.0
 _TAIL_LINES = 12
 _BAR = 20
 _BAR_AFTER_S = 1.0
+_GAP = 2  # between two columns of a table
+_PROSE = 40  # a cell that is longer may be broken between words
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 
 
@@ -70,18 +73,64 @@ def warn(text: str) -> None:
     err(f"{_paint('warning:', '33')} {Masker.from_environment(os.environ).text(text)}")
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
-    """Print rows under a head; `right` names the columns that are numbers."""
+def table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Sequence[int] = (),
+    drop: Sequence[Sequence[int]] = (),
+) -> None:
+    """Print rows under a head; nothing is broken in two but prose, which a last column may hold.
+
+    Args:
+        columns: The head.
+        rows: The cells of each row.
+        right: The columns that are numbers.
+        drop: The columns that a terminal which is too narrow does without, those together that go together and the
+            first to go first. Where that is not enough, lines run over.
+    """
     from rich.console import Console
     from rich.table import Table
 
+    widths = _widths(columns, rows)
+    room = _columns_of_stdout()
+    left = list(range(len(columns)))
+    for together in drop:
+        if room and _total(widths[n] for n in left) > room:
+            left = [number for number in left if number not in together]
+    last, total = left[-1], _total(widths[n] for n in left)
+    is_prose = last not in right and widths[last] > _PROSE
+    has_room = is_prose and room and total - widths[last] + _PROSE <= room
     shown = Table(box=None, pad_edge=False, header_style="bold")
-    for number, column in enumerate(columns):
-        shown.add_column(column, justify="right" if number in right else "left", overflow="fold")
+    for number in left:
+        may_wrap = number == last and is_prose
+        shown.add_column(columns[number], justify="right" if number in right else "left", no_wrap=not may_wrap)
     for row in rows:
-        shown.add_row(*row)
-    width = None if sys.stdout.isatty() else 200
-    Console(file=sys.stdout, width=width, highlight=False, markup=False).print(shown)
+        shown.add_row(*(row[number] for number in left))
+    width = min(room, total) if has_room else total
+    Console(file=sys.stdout, width=max(1, width), highlight=False, markup=False, emoji=False).print(shown)
+
+
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    """Return how many columns of a terminal each column of a table takes."""
+    from rich.cells import cell_len
+
+    return [
+        max(cell_len(line) for text in (head, *(row[number] for row in rows)) for line in text.split("\n"))
+        for number, head in enumerate(columns)
+    ]
+
+
+def _total(widths: Iterable[int]) -> int:
+    found = list(widths)
+    return sum(found) + _GAP * (len(found) - 1)
+
+
+def _columns_of_stdout() -> int:
+    """Return how wide the terminal is; 0 where stdout is none, and a line may be as long as it likes."""
+    if not sys.stdout.isatty():
+        return 0
+    return shutil.get_terminal_size().columns
 
 
 def colour_allowed() -> bool:

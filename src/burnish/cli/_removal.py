@@ -64,28 +64,31 @@ class Reference:
         by: The full name of the run that refers.
         to: The name of the run that it refers to, as it was then.
         path: The file or folder; empty where only the run is named.
+        in_config: Whether the other run's config holds the path: an artifact that training asked for is found again
+            by run and hash.
     """
 
     by: str
     to: str
     path: str
+    in_config: bool = False
 
 
 def references(records: Sequence[RunRecord]) -> list[Reference]:
     """Return every reference from one run to another that lineage and used artifacts tell."""
     return [
-        Reference(str(record.get("name")), str(to), str(source.get("path") or ""))
+        Reference(str(record.get("name")), str(to), str(source.get("path") or ""), in_config)
         for record in records
-        for source in _sources(record)
+        for source, in_config in _sources(record)
         if (to := source.get("run")) and run_id(str(to)) != record.get("id")
     ]
 
 
-def _sources(record: RunRecord) -> Iterator[Mapping[str, object]]:
-    yield from (found for found in section(record, "lineage").values() if isinstance(found, dict))
+def _sources(record: RunRecord) -> Iterator[tuple[Mapping[str, object], bool]]:
+    yield from ((found, True) for found in section(record, "lineage").values() if isinstance(found, dict))
     for artifact in items(record, "artifacts"):
         if isinstance(artifact, dict) and artifact.get("role") == "used":
-            yield artifact
+            yield artifact, False
 
 
 def candidates(runs: Sequence[RunPaths], project: Path, *, force: bool) -> list[Candidate]:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from burnish.cli import _console
+from burnish.cli._metrics import check_globs, fits
 from burnish.cli._table import Batch, Labels, form_of, labels, replaced, write
 from burnish.core.errors import ConfigError, RunError, UsageError
-from burnish.core.nearest import nearest
 from burnish.core.paths import Project, RunPaths, find_project
 from burnish.journal.index import find_run
 from burnish.journal.record import read_record
@@ -128,7 +127,7 @@ def _points(runs: Sequence[RunPaths], globs: Sequence[str], bar: _console.Bar) -
     for paths in runs:
         scalars = _scalars(paths)
         seen |= dict.fromkeys(scalars.names)
-        chosen = [found for found in scalars.metrics if not globs or any(fnmatchcase(found[0], glob) for glob in globs)]
+        chosen = [found for found in scalars.metrics if not globs or fits(found[0], globs)]
         for name, rank in chosen:
             for part in _parts(scalars.series(name, rank).by_step()):
                 waiting.append((paths.name, name, rank, part))
@@ -137,7 +136,7 @@ def _points(runs: Sequence[RunPaths], globs: Sequence[str], bar: _console.Bar) -
                     yield _batch(waiting)
                     waiting, rows = [], 0
             bar.advance(1 / len(chosen))
-    _check_globs(globs, list(seen))
+    check_globs(globs, list(seen))
     yield _batch(waiting)
 
 
@@ -182,13 +181,13 @@ def _runs(runs: Sequence[RunPaths], globs: Sequence[str]) -> Iterator[Batch]:
     if not records:
         raise RunError("there are no runs", hint="start one: burnish run experiments/sft.yaml")
     summaries = [summary_of(record) for _, record in records]
-    _check_globs(globs, list(dict.fromkeys(name for summary in summaries for name in summary)))
+    check_globs(globs, list(dict.fromkeys(name for summary in summaries for name in summary)))
     rows: list[tuple[dict[str, object], dict[str, object], dict[str, object]]] = []
     for (paths, record), summary in zip(records, summaries, strict=True):
         shown: dict[str, object] = {
             f"summary.{metric}.{name}": value
             for metric, values in summary.items()
-            if not globs or any(fnmatchcase(metric, glob) for glob in globs)
+            if not globs or fits(metric, globs)
             for name, value in zip(STATISTICS, values, strict=True)
             if name in _SHOWN and value is not None
         }
@@ -209,12 +208,3 @@ def _config(paths: RunPaths) -> dict[str, object]:
     except ConfigError as error:
         _console.warn(f"the config of run {paths.name} cannot be read: {error.message}")
         return {}
-
-
-def _check_globs(globs: Sequence[str], names: Sequence[str]) -> None:
-    for glob in globs:
-        if not any(fnmatchcase(name, glob) for name in names):
-            best = nearest(glob, names)
-            some = ", ".join(sorted(names)[:8])
-            hint = f"did you mean {best}?" if best else f"there are {some}{', …' if len(names) > 8 else ''}"
-            raise RunError(f"no metric is called {glob!r}", hint=hint if names else "nothing was logged yet")

@@ -7,9 +7,11 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from heapq import heappush, heappushpop
+from itertools import count as counting
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,13 +23,16 @@ from burnish.core.nearest import nearest
 from burnish.core.paths import RunPaths, find_project
 from burnish.journal import Kind, Record, Row
 from burnish.journal.index import find_run
-from burnish.journal.reader import RunReader
+from burnish.journal.reader import RunReader, journal_files
 from burnish.journal.record import read_record
 from burnish.launch.retry import LIVE_STATES
 
 _POLL_S = 0.3
 _CHUNK_BYTES = 1 << 18
 _DAMAGE = "damage"
+_NAMES = {int(kind): kind.name.lower() for kind in Kind}
+_TAIL_BYTES = 1 << 18  # of each journal file, at first
+_FURTHER = 16
 
 Keep = Callable[[str], bool]
 
@@ -176,37 +181,77 @@ def _journal(paths: RunPaths, keep: Keep, kinds: frozenset[str], count: int | No
     """Yield frames as JSON, of those that there are now only the last `count`; None where the end is reached."""
     journals = RunReader(paths.journals)
     if count is not None:
-        yield from _last(_frames(journals, keep, kinds), count)
+        journals, last = _last(paths, keep, kinds, count)
+        yield from last
         yield None
     while True:
-        yield from (line for _, line in _frames(journals, keep, kinds))
+        yield from (frame.line for frame in _frames(journals, keep, kinds, {}))
         yield None
 
 
-def _last(frames: Iterator[tuple[float, str]], count: int) -> Iterator[str]:
-    last: list[tuple[float, int, str]] = []
-    for number, (when, line) in enumerate(frames):
-        if len(last) < count:
-            heappush(last, (when, number, line))
-        elif count:
-            heappushpop(last, (when, number, line))
-    yield from (line for _, _, line in sorted(last))
+@dataclass(frozen=True, slots=True, order=True)
+class _Shown:
+    """A frame as it is printed, in the order of time, then of reading."""
+
+    time: float
+    number: int
+    journal: str = field(compare=False)
+    line: str = field(compare=False)
 
 
-def _frames(journals: RunReader, keep: Keep, kinds: frozenset[str]) -> Iterator[tuple[float, str]]:
-    """Yield the time of each new frame that is wanted, and the frame as JSON."""
-    when = 0.0
+def _last(paths: RunPaths, keep: Keep, kinds: frozenset[str], count: int) -> tuple[RunReader, list[str]]:
+    """Return the last frames that are wanted, and a reader of what follows.
+
+    Each file is read from near its end; where that gives too few, from further before. What is wanted and rare, and
+    damage, which may be anywhere, is looked for in all of it.
+    """
+    window = 0 if _DAMAGE in kinds else _TAIL_BYTES
+    while True:
+        sizes = {path.name: path.stat().st_size for path in journal_files(paths.journals)}
+        starts = {name: size - window for name, size in sizes.items() if 0 < window < size}
+        reader = RunReader(paths.journals, starts)
+        last: list[_Shown] = []
+        found = Counter[str]()
+        for shown in _frames(reader, keep, kinds, starts):
+            found[shown.journal] += 1
+            if len(last) < count:
+                heappush(last, shown)
+            elif count:
+                heappushpop(last, shown)
+        if all(found[name] >= count for name in starts):
+            return reader, [shown.line for shown in sorted(last)]
+        reader.close()
+        window *= _FURTHER
+
+
+def _frames(journals: RunReader, keep: Keep, kinds: frozenset[str], starts: Mapping[str, int]) -> Iterator[_Shown]:
+    """Yield each new frame that is wanted, as JSON.
+
+    Args:
+        journals: The files.
+        keep: Says of a line whether it is wanted.
+        kinds: The kinds that are wanted; empty for all.
+        starts: Where reading began in the midst of a file, and so of a frame, which is no damage.
+    """
+    numbers = counting()
     for reader, entries in journals.read():
-        shown = [(entry.time, _frame(reader.path, entry)) for entry in entries]
-        when = shown[-1][0]
+        name = reader.path.name
+        shown = [(e.time, _frame(reader.path, e)) for e in entries if not kinds or _kind(e) in kinds]
+        when = entries[-1].time
         for damage in reader.damage:
-            where = {"journal": reader.path.name, "offset": damage.offset, "size_bytes": damage.size_bytes}
+            if damage.offset == starts.get(name):
+                continue
+            where = {"journal": name, "offset": damage.offset, "size_bytes": damage.size_bytes}
             shown.append((when, {"kind": _DAMAGE, "step": None, **where, "reason": damage.reason}))
         reader.damage.clear()
         for moment, frame in shown:
             line = json.dumps(frame, ensure_ascii=False)
             if (not kinds or frame["kind"] in kinds) and keep(line):
-                yield moment, line
+                yield _Shown(moment, next(numbers), name, line)
+
+
+def _kind(entry: Row | Record) -> str | int:
+    return "row" if isinstance(entry, Row) else _NAMES.get(entry.kind, entry.kind)
 
 
 def _frame(path: Path, entry: Row | Record) -> dict[str, object]:
@@ -217,9 +262,8 @@ def _frame(path: Path, entry: Row | Record) -> dict[str, object]:
             **common,
             "values": dict(zip(entry.keys, map(_json_number, entry.values), strict=True)),
         }
-    known = {int(kind): kind.name.lower() for kind in Kind}
     payload = {str(name): _json(value) for name, value in entry.payload.items()}
-    return {"kind": known.get(entry.kind, entry.kind), **common, "key": entry.key, "payload": payload}
+    return {"kind": _kind(entry), **common, "key": entry.key, "payload": payload}
 
 
 def _json(value: object) -> object:

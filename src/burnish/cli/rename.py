@@ -27,7 +27,8 @@ from burnish.launch.retry import LIVE_STATES
 def command(run: str, name: str, as_json: bool) -> None:
     """Rename a run: what its full name says between date and id. Which experiment it ran does not change.
 
-    A live run is not renamed, nor one whose checkpoints or artifacts another run has in its config by path.
+    A live run is not renamed, nor one whose checkpoints or artifacts another run has in its config by path. What
+    another only used is found again by its hash.
     """
     project = find_project()
     _console.adopt(project)
@@ -93,7 +94,7 @@ def _is_live(paths: RunPaths) -> RunError:
 
 
 def _holders_of_paths(paths: RunPaths) -> list[str]:
-    """Return the runs that were made from something below a run's folder."""
+    """Return the runs whose config, which is frozen, holds a path below a run's folder."""
     known = references(RunIndex(paths.root.parent).records())
-    mine = [ref for ref in known if run_id(ref.to) == paths.id and ref.path]
+    mine = [ref for ref in known if run_id(ref.to) == paths.id and ref.path and ref.in_config]
     return sorted({ref.by for ref in mine if Path(ref.path).is_relative_to(paths.root)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -64,7 +65,11 @@ def resolve_experiment(
 
     Raises:
         ConfigError: Every mistake, at once.
+        RunError: The run to be run again ran a command.
     """
+    if isinstance(source, RunPaths) and (command := _plain_command(source)):
+        hint = f"run it again: burnish run -- {shlex.join(command)}"
+        raise RunError(f"run {source.id} ran a command, not an experiment file", hint=hint)
     file = layer_of_run(source, flags) if isinstance(source, RunPaths) else source
     return resolve(
         file,
@@ -291,6 +296,12 @@ def _stated(resolved: Resolved, name: str) -> dict[str, object]:
 def _ship_to(values: Mapping[str, Plain]) -> tuple[str, ...]:
     wanted = section(values, "tracking").get("sinks")
     return tuple(map(str, wanted)) if isinstance(wanted, list) else tuple(default_sinks())
+
+
+def _plain_command(paths: RunPaths) -> tuple[str, ...]:
+    """Return the command of a run that was none of an experiment; empty where it was one, or nobody knows."""
+    command = words(read_record(paths), "command")
+    return () if command[1 : 1 + len(CHILD)] == CHILD else command
 
 
 def _config_values(paths: RunPaths) -> dict[str, object]:

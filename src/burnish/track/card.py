@@ -20,8 +20,9 @@ from burnish.core.paths import RunPaths
 from burnish.core.secrets import Masker, is_secret_name
 from burnish.core.shape import items, section
 from burnish.track.card_markdown import render_card
-from burnish.track.completeness import completeness
+from burnish.track.completeness import OVER, completeness
 from burnish.track.declared import declared_packages, locked_packages
+from burnish.track.hyperparameters import written_values
 from burnish.track.packages import imported_packages, installed_packages
 from burnish.track.system import describe_system
 
@@ -115,7 +116,23 @@ def write_card(paths: RunPaths, card: Mapping[str, object], record: Mapping[str,
     """
     whole = complete_card(paths, card, {**record, "name": paths.name})
     write_json(paths.card, whole)
-    write_atomic(paths.card.with_suffix(".md"), render_card(whole, {**record, "name": paths.name}))
+    shown = render_card(whole, {**record, "name": paths.name}, config=written_values(paths))
+    write_atomic(paths.card.with_suffix(".md"), shown)
+
+
+def card_for_people(paths: RunPaths, record: Mapping[str, object]) -> str:
+    """Return a run's card as Markdown, as it would be written now.
+
+    `card.md` is of the moment when the run started or ended: tags and notes come later, and a live run logs.
+
+    Args:
+        paths: The run.
+        record: The run's record, as `read_record` returns it.
+    """
+    card = read_card(paths)
+    if str(record.get("state")) not in OVER:
+        card = complete_card(paths, card, record)
+    return render_card(card, record, config=written_values(paths))
 
 
 def read_card(paths: RunPaths) -> dict[str, object]:

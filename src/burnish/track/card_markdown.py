@@ -7,30 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from burnish.core.clock import duration, iso
 from burnish.core.shape import items, section, words
-from burnish.track.markdown import cell, code, fenced, more, number, quote, size, table, text
+from burnish.journal.order import Fold, folded
+from burnish.track.card_system import environment, machine, packages
+from burnish.track.completeness import OVER
+from burnish.track.markdown import cell, code, fenced, more, quote, size, table, text
+from burnish.track.media import kept_by_kind
+from burnish.track.quantity import quantity
 
-_FIRST_PACKAGES = (
-    "torch",
-    "transformers",
-    "trl",
-    "peft",
-    "datasets",
-    "accelerate",
-    "numpy",
-    "vllm",
-    "deepspeed",
-    "bitsandbytes",
-    "flash-attn",
-    "tokenizers",
-    "safetensors",
-    "jax",
-    "flax",
-    "tensorflow",
-    "lightning",
-    "scikit-learn",
-    "pandas",
-    "polars",
-)
 _MOST_METRICS = 40
 _MOST_LINES = 20
 # What has a place of its own in the card.
@@ -39,26 +22,29 @@ _SHOWN_ELSEWHERE = frozenset({"imported", "versions", "cuda", "data", "python", 
 Facts = Mapping[str, object]
 
 
-def render_card(card: Facts, record: Facts) -> str:
+def render_card(card: Facts, record: Facts, *, config: Mapping[str, str] | None = None) -> str:
     """Return a card as Markdown.
 
     Args:
         card: What `complete_card` returned, or an older card.
         record: The run's record, for its summary and attempts.
+        config: The values that somebody wrote, by dotted path.
     """
     parts: list[tuple[str, list[str]]] = [
-        ("Result", _result(section(record, "summary"))),
+        ("Result", _result(record)),
+        ("Config", _config(config or {})),
         ("How it was made", _made(card, record)),
         ("Data", _data(section(section(card, "reported"), "data"))),
         ("Artifacts", _artifacts(items(record, "artifacts"))),
+        ("Pictures, tables and texts", _media(section(record, "media"))),
         ("What the training process reported", _reported(section(card, "reported"))),
-        ("Machine", _machine(card)),
-        ("Packages", _packages(card)),
-        ("Environment", _environment(section(card, "environment"))),
+        ("Machine", machine(card)),
+        ("Packages", packages(card)),
+        ("Environment", environment(section(card, "environment"))),
         ("Caveats", _caveats(card, record)),
         ("Completeness", _completeness(section(card, "completeness"))),
     ]
-    lines = [f"# {text(record.get('name', 'run'))}", "", _headline(record, section(card, "completeness"))]
+    lines = [f"# {text(record.get('name', 'run'))}", "", _headline(record)]
     lines += [line for note in items(record, "notes") if isinstance(note, dict) for line in quote(note.get("text"))]
     for title, body in parts:
         if body:
@@ -66,33 +52,55 @@ def render_card(card: Facts, record: Facts) -> str:
     return "\n".join([*lines, ""])
 
 
-def _headline(record: Facts, complete: Facts) -> str:
+def _headline(record: Facts) -> str:
     started, ended = record.get("started"), record.get("ended")
-    took = "not ended"
+    told = [f"**{record.get('state', '')}**"]
     if isinstance(started, int | float) and isinstance(ended, int | float):
-        took = f"took {duration(ended - started)}"
+        told.append(f"took {duration(ended - started)}")
+    elif isinstance(step := record.get("step"), int):
+        total = record.get("total_steps")
+        told.append(f"at step {step}{f' of {total}' if isinstance(total, int) else ''}, not ended")
+    else:
+        told.append("not ended")
     count = len(items(record, "attempts"))
-    tags = f", tagged {', '.join(map(text, found))}" if (found := words(record, "tags")) else ""
-    score = complete.get("score")
-    share = f" Completeness {score:.2f}." if isinstance(score, int | float) else ""
-    return f"**{record.get('state', '')}**, {took}, {count} attempt{'s' if count != 1 else ''}{tags}.{share}"
+    told.append(f"{count} attempt{'s' if count != 1 else ''}")
+    # Each between marks: a tag may hold a comma.
+    if tags := words(record, "tags"):
+        told.append(f"tagged {', '.join(f'`{code(tag)}`' for tag in tags)}")
+    return f"{', '.join(told)}."
 
 
-def _result(summary: Facts) -> list[str]:
+def _result(record: Facts) -> list[str]:
+    summary, metrics = section(record, "summary"), section(record, "metrics")
     rows = {k: v for k, v in summary.items() if isinstance(v, dict) and not k.startswith(("system/", "phase/"))}
     if not rows:
         return ["No metrics were logged."]
-    order = sorted(rows, key=lambda name: not name.startswith("eval"))  # what was measured on other data comes first
+    names = folded(rows, {pattern: section(metrics, pattern) for pattern in metrics})
     has_best = any("best" in values for values in rows.values())
     shown: list[list[str]] = []
-    for name in order[:_MOST_METRICS]:
+    for name in names[:_MOST_METRICS]:
+        if isinstance(name, Fold):
+            shown.append([cell(name), "", "", "", "", *([""] if has_best else [])])
+            continue
         values = rows[name]
-        best = [f"{number(values['best'])} at {values.get('best_step')}" if "best" in values else ""]
-        cells = [number(values.get(column)) for column in ("first", "last", "min", "max")]
+        best = [f"{quantity(name, values['best'])} at {values.get('best_step')}" if "best" in values else ""]
+        cells = [quantity(name, values.get(column)) for column in ("first", "last", "min", "max")]
         shown.append([cell(name), *cells, *(best if has_best else [])])
     head = ["metric", "first", "last", "min", "max", *(["best at step"] if has_best else [])]
-    left = len(rows) - len(shown)
+    left = len(names) - len(shown)
     return table(head, shown) + (["", f"… and {left} more, see `burnish show`"] if left else [])
+
+
+def _config(values: Mapping[str, str]) -> list[str]:
+    rows = [[cell(path), cell(value)] for path, value in list(values.items())[:_MOST_METRICS]]
+    left = len(values) - len(rows)
+    return (table(["config", "value"], rows) if rows else []) + (
+        ["", f"… and {left} more, see `config.yaml`"] if left else []
+    )
+
+
+def _media(media: Facts) -> list[str]:
+    return [f"- {text(kind)}: {text(', '.join(told))}" for kind, told in kept_by_kind(media).items()]
 
 
 def _made(card: Facts, record: Facts) -> list[str]:
@@ -137,9 +145,9 @@ def _lineage(config: Facts) -> list[str]:
 
 def _state_of_code(told: Facts) -> str:
     if not told:
-        return "not in a git repository"
+        return "not in git"
     if not told.get("commit"):
-        return "in a git repository without a commit"
+        return "in git, without a commit"
     states = {True: "with uncommitted changes, see `code.diff`", False: "clean"}
     dirty = told.get("dirty")
     state = states[dirty] if isinstance(dirty, bool) else "its changes unknown"
@@ -147,7 +155,7 @@ def _state_of_code(told: Facts) -> str:
     number_of = len(untracked) if isinstance(untracked, list | tuple) else 0
     extra = f", {number_of} untracked file{'s' if number_of != 1 else ''}" if number_of else ""
     branch = f" on `{code(told['branch'])}`" if told.get("branch") else ", detached"
-    return f"commit `{str(told['commit'])[:12]}`{branch}, {state}{extra}"
+    return f"commit `{code(told['commit'])}`{branch}, {state}{extra}"
 
 
 def _data(data: Facts) -> list[str]:
@@ -159,7 +167,7 @@ def _data(data: Facts) -> list[str]:
             continue
         splits = section(told, "splits")
         sets += [(f"{name}/{split}", one) for split, one in splits.items() if isinstance(one, dict)] or [(name, told)]
-    rows = [[cell(name), cell(_where(told)), cell(_amount(told)), cell(_mark(told))] for name, told in sets]
+    rows = [[cell(name), cell(_where(told)), cell(_amount(told)), _mark(told)] for name, told in sets]
     known = table(["name", "what", "amount", "pinned by"], rows[:_MOST_METRICS]) if rows else []
     left = max(0, len(rows) - _MOST_METRICS) + max(0, len(plain) - _MOST_LINES)
     return [*known, *([""] if known and plain else []), *plain[:_MOST_LINES], *(more(left))]
@@ -184,21 +192,24 @@ def _amount(told: Facts) -> str:
 
 
 def _mark(told: Facts) -> str:
+    """Return a cell: what pins the data, whole, since whoever compares it needs all of it."""
     changed = ", changed during the run" if told.get("changed") else ""
     for key, word in (("sha256", "sha256"), ("revision", "revision"), ("fingerprint", "fingerprint")):
         if isinstance(value := told.get(key), str) and value:
-            return f"{word} {value[:12]}{changed}"
-    return f"nothing: {told['note']}" if told.get("note") else "nothing"
+            return f"{word} {text(value)}{changed}"
+    return cell(f"nothing: {told['note']}") if told.get("note") else "nothing"
 
 
 def _artifacts(artifacts: Sequence[object]) -> list[str]:
     rows = []
     for one in artifacts:
         if isinstance(one, dict):
-            of = f"run {one['run']}" if one.get("role") == "used" and one.get("run") else str(one.get("path", ""))
+            of = f"run {one['run']}" if one.get("role") == "used" and one.get("run") else ""
             amount = size(one["bytes"]) if isinstance(one.get("bytes"), int) else ""
-            rows.append([cell(str(one.get(k, ""))) for k in ("role", "name")] + [cell(of), amount])
-    return table(["role", "name", "from", "size"], rows[:_MOST_LINES]) + more(len(rows) - _MOST_LINES) if rows else []
+            names = [cell(str(one.get(key, ""))) for key in ("role", "name")]
+            rows.append([*names, cell(of), amount, cell(one.get("path", "")), text(one.get("sha256", ""))])
+    head = ["role", "name", "of", "size", "path", "sha256"]
+    return table(head, rows[:_MOST_LINES]) + more(len(rows) - _MOST_LINES) if rows else []
 
 
 def _reported(reported: Facts) -> list[str]:
@@ -214,78 +225,11 @@ def _facts(facts: Facts, prefix: str = "") -> Iterable[str]:
             yield f"- {text(prefix + key)}: {text(value)}"
 
 
-def _machine(card: Facts) -> list[str]:
-    system, reported = section(card, "system"), section(card, "reported")
-    python = text(reported.get("python", system.get("python")))
-    disk = section(system, "disk")
-    free = f", {size(disk['free_bytes'])} free of {size(disk['total_bytes'])} disk" if disk else ""
-    lines = [
-        f"- {text(system.get('host'))}, user {text(system.get('user'))}, {text(system.get('platform'))}",
-        f"- {_cpus(system)}, {size(system.get('memory_bytes'))} memory{free}",
-        f"- Python {python}, `{code(reported.get('executable', system.get('executable')))}`",
-    ]
-    if cuda := section(reported, "cuda"):
-        lines.append(f"- torch runs on {', '.join(f'{text(name)} {text(value)}' for name, value in cuda.items())}")
-    gpus = [gpu for gpu in items(system, "gpus") if isinstance(gpu, dict)]
-    if not gpus:
-        return [*lines, f"- no GPU ({text(system.get('gpu_note'))})"]
-    driver = f"- NVIDIA driver {text(gpus[0].get('driver'))}"
-    if gpus[0].get("cuda"):
-        driver += f", which runs CUDA up to {gpus[0]['cuda']}"
-    rows = [_gpu(gpu) for gpu in gpus]
-    return [*lines, driver, "", *table(["GPU", "name", "memory", "capability", "power limit", "UUID"], rows)]
-
-
-def _cpus(system: Facts) -> str:
-    cores = f", {system['cpu_cores']} cores" if system.get("cpu_cores") else ""
-    return f"{system.get('cpus')} CPUs ({text(system.get('cpu'))}{cores})"
-
-
-def _gpu(gpu: Facts) -> list[str]:
-    capability = ".".join(map(str, items(gpu, "compute_capability"))) or "?"
-    limit = gpu.get("power_limit_w")
-    power = f"{limit:.0f} W" if isinstance(limit, int | float) else "?"
-    name = f"{gpu.get('name')}{', MIG' if gpu.get('mig') else ''}"
-    return [
-        str(gpu.get("index")),
-        cell(name),
-        size(gpu.get("memory_bytes")),
-        capability,
-        power,
-        cell(gpu.get("uuid")),
-    ]
-
-
-def _packages(card: Facts) -> list[str]:
-    imported, declared = section(card, "imported"), items(card, "declared")
-    lines: list[str] = []
-    if imported:
-        by_name = {name.lower().replace("_", "-"): name for name in imported}
-        first = [by_name[name] for name in _FIRST_PACKAGES if name in by_name][:10] or list(imported)[:10]
-        left = len(imported) - len(first)
-        told = ", ".join(f"{text(name)} {text(imported[name])}" for name in first)
-        lines.append(f"- imported: {told}{f', and {left} more' if left else ''}")
-    else:
-        lines.append("- imported: not known")
-    if own := words(card, "own_modules"):
-        lines.append(
-            f"- own modules: {', '.join(map(text, own[:_MOST_LINES]))}{', …' if len(own) > _MOST_LINES else ''}"
-        )
-    files = sorted({str(one.get("file")) for one in declared if isinstance(one, dict)})
-    lines.append(f"- declared: {len(declared)} in {', '.join(map(text, files))}" if declared else "- declared: none")
-    locks = section(card, "locked")
-    lines += [f"- locked: {len(section(locks, name))} in {text(name)}" for name in locks]
-    return [*lines, f"- installed: {len(section(card, 'packages'))}, see `card.json`"]
-
-
-def _environment(environment: Facts) -> list[str]:
-    lines = [f"- `{code(name)}={code(value)}`" for name, value in environment.items()]
-    return lines[:_MOST_METRICS] + more(len(lines) - _MOST_METRICS)
-
-
 def _caveats(card: Facts, record: Facts) -> list[str]:
     lines: list[str] = []
-    if record.get("state") != "finished" and (reason := record.get("reason")):
+    if str(record.get("state")) not in OVER and record.get("started"):
+        lines.append("- live: what the training process reports is added when it ends")
+    elif record.get("state") != "finished" and (reason := record.get("reason")):
         lines.append(f"- ended: {text(reason)}")
     if dropped := record.get("dropped"):
         lines.append(f"- {dropped} calls could not be recorded")
@@ -298,11 +242,21 @@ def _caveats(card: Facts, record: Facts) -> list[str]:
             lines.append(f"- {text(name)} was NaN or infinite {values['nonfinite']} times")
     thinned = section(record, "thinned")
     lines += [f"- of `{code(rule)}` {count} values were left out by a tier" for rule, count in thinned.items()]
+    for lost in items(record, "lost"):
+        if isinstance(lost, dict):
+            what = f"{lost.get('kind', '')} {lost.get('key', '')}".strip()
+            lines.append(f"- not kept: {text(what)}: {text(lost.get('error'))}")
     alerts = [
         alert for alert in items(record, "alerts") if isinstance(alert, dict) and alert.get("reason") != "finished"
     ]
-    lines += [f"- {text(alert.get('level'))}: {text(alert.get('title'))}, step {alert.get('step')}" for alert in alerts]
+    lines += [_alert(alert) for alert in alerts]
     return lines[:_MOST_LINES] + more(len(lines) - _MOST_LINES)
+
+
+def _alert(alert: Facts) -> str:
+    step = alert.get("step")
+    at = f", step {step}" if step is not None else ""
+    return f"- {text(alert.get('level'))}: {text(alert.get('title') or alert.get('reason'))}{at}"
 
 
 def _completeness(complete: Facts) -> list[str]:

@@ -49,11 +49,11 @@ def completeness(card: Card) -> Completeness:
 
     - `gpus` on a machine without an NVIDIA driver, or where the environment hides all of them;
     - `cuda` unless torch was imported on a machine with GPUs;
-    - `branch` at a detached HEAD, where the commit says it all;
+    - `changes`, `untracked` and `remote` of code without a commit: that is one thing to do, not four;
     - `imported`, `ended` and `result` while the run goes on.
 
-    Everything else applies to every run. Code outside a git repository, an unknown seed, and data without a hash or
-    revision are missing, not exempt. A score of 1 means that all was written down, not that the run can be
+    Everything else applies to every run. The commit of code outside a git repository, an unknown seed, and data without
+    a hash or revision are missing, not exempt. A score of 1 means that all was written down, not that the run can be
     repeated.
     """
     asked = [field for field in FIELDS if field.applies(card)]
@@ -80,6 +80,10 @@ class Field:
 
 def _all(name: str, *keys: str) -> Callable[[Card], bool]:
     return lambda card: all(section(card, name).get(key) not in (None, "", [], {}) for key in keys)
+
+
+def _has_commit(card: Card) -> bool:
+    return bool(section(card, "code").get("commit"))
 
 
 def _is_over(card: Card) -> bool:
@@ -139,24 +143,20 @@ FIELDS: tuple[Field, ...] = (
         lambda card: bool(section(card, "imported")),
         _is_over,
     ),
-    Field("commit", "keep the code in git: git init, git commit", _all("code", "commit")),
-    Field(
-        "branch",
-        "keep the code in git: git init, git commit",
-        _all("code", "branch"),
-        lambda card: not section(card, "code").get("commit") or bool(section(card, "code").get("branch")),
-    ),
+    Field("commit", "keep the code in git: git init, git commit", _has_commit),
     Field(
         "changes",
         "git could not tell all uncommitted changes, or they are too large: commit them",
         lambda card: isinstance(section(card, "code").get("dirty"), bool) and _all("code", "complete")(card),
+        _has_commit,
     ),
     Field(
         "untracked",
         "files that git does not know are not kept: git add or ignore them",
         lambda card: "untracked" in section(card, "code") and not section(card, "code")["untracked"],
+        _has_commit,
     ),
-    Field("remote", "give others a way to the commit: git remote add origin URL", _all("code", "remote")),
+    Field("remote", "give others a way to the commit: git remote add origin URL", _all("code", "remote"), _has_commit),
     Field("config", "pass it: burnish.start_run(config={…}), or use an experiment file", _all("config", "hash")),
     Field(
         "seeds", "put a 'seed' into the config, or run.report({'seed': 1})", lambda card: bool(section(card, "seeds"))

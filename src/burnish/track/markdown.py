@@ -64,8 +64,3 @@ def more(left: int) -> list[str]:
 def quote(note: object) -> list[str]:
     """Return what a person wrote as a quotation, after an empty line."""
     return ["", *(f"> {text(line)}" for line in str(note).splitlines()[:_MOST_QUOTED])]
-
-
-def number(value: object) -> str:
-    """Return a metric's value, empty where there is none."""
-    return f"{value:.6g}" if isinstance(value, int | float) else ""
