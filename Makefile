@@ -58,6 +58,8 @@ test-train: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/logging.py
+	$(BIN)/python benchmarks/read.py
+	$(BIN)/python -m benchmarks.system_metrics
 	$(BIN)/python benchmarks/config.py
 
 clean:

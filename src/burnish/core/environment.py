@@ -27,6 +27,8 @@ _SYSTEM = (
     r"|(WORLD_SIZE|RANK|LOCAL_RANK|LOCAL_WORLD_SIZE|MASTER_ADDR|MASTER_PORT|PYTHONHASHSEED)$"
 )
 _PROJECT = r"(WANDB|MLFLOW|HF|HUGGINGFACE|TRANSFORMERS|BURNISH)_"
+# What tells a training process which run it is, and config values on their way to it: nothing that a person has set.
+_OF_ONE_PROCESS = frozenset({"BURNISH_RUN_DIR", "BURNISH_ATTEMPT", "BURNISH_JOINED", "BURNISH_SECRET_VALUES"})
 _RUN_ID = r"[A-Za-z0-9][A-Za-z0-9.-]{0,39}\Z"
 _YES, _NO = ("1", "true", "yes"), ("", "0", "false", "no")
 
@@ -37,10 +39,10 @@ def tier_of(name: str, prefix: str) -> Tier | None:
     >>> [tier_of(n, "LLM_") for n in ("NCCL_DEBUG", "HF_TOKEN", "LLM_DATA_ROOT", "LLM_TRAINING__LR", "HOME")]
     ['system', 'project', 'project', 'experiment', None]
     """
+    if name in _OF_ONE_PROCESS:
+        return None
     if name in (f"{prefix}DATA_ROOT", f"{prefix}CHECKPOINT_DIR") or re.match(_PROJECT, name):
         return "project"
-    if name == "BURNISH_SECRET_VALUES":  # config values on their way to the training process
-        return None
     if name.startswith(prefix):
         return "experiment"
     return "system" if re.match(_SYSTEM, name) else None
