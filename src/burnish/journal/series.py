@@ -98,27 +98,25 @@ class Scalars:
         files: dict[JournalName, list[tuple[Block, int]]] = {}
         for file, block, column in self._parts.get((name, rank), ()):
             files.setdefault(file, []).append((block, column))
-        pieces = [
-            piece for file in sorted(files, key=self._replays.place) for piece in self._of_file(file, files[file])
-        ]
+        pieces = [self._of_file(file, files[file]) for file in sorted(files, key=self._replays.place)]
         if not pieces:
             return Series(np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.float64))
         return Series(*(np.concatenate(arrays) for arrays in zip(*pieces, strict=True)))
 
-    def _of_file(self, file: JournalName, parts: Sequence[tuple[Block, int]]) -> list[tuple[Integers, Floats, Floats]]:
+    def _of_file(self, file: JournalName, parts: Sequence[tuple[Block, int]]) -> tuple[Integers, Floats, Floats]:
         """Return steps, times and values that a file holds of one metric, in the order in which they were logged."""
-        pieces = []
-        for block, column in parts:
-            mask = self._replays.mask(file, block)
-            arrays = block.seq, block.step, block.time, block.values[column]
-            pieces.append(arrays if mask is None else tuple(array[mask] for array in arrays))
-        if len(pieces) == 1:
-            return [pieces[0][1:]]
-        seq, step, time, value = (np.concatenate(arrays) for arrays in zip(*pieces, strict=True))
+        pieces = [self._rows(file, block, column) for block, column in parts]
+        seq, step, time, value = pieces[0] if len(pieces) == 1 else map(np.concatenate, zip(*pieces, strict=True))
         if bool(np.all(seq[1:] > seq[:-1])):
-            return [(step, time, value)]
+            return step, time, value
         order = np.argsort(seq, kind="stable")  # two key sets share the metric
-        return [(step[order], time[order], value[order])]
+        return step[order], time[order], value[order]
+
+    def _rows(self, file: JournalName, block: Block, column: int) -> tuple[Integers, Integers, Floats, Floats]:
+        """Return sequence numbers, steps, times and values of the rows of a block that count."""
+        mask = self._replays.mask(file, block)
+        kept = slice(None) if mask is None else mask
+        return block.seq[kept], block.step[kept], block.time[kept], block.values[column][kept]
 
     def of(self, name: str, *, rank: int = 0) -> tuple[list[int], list[float]]:
         """Return the steps and values of one metric of one rank, as they were logged."""

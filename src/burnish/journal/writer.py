@@ -207,10 +207,14 @@ class JournalWriter:
         with self._opening_lock:  # two threads that log first at once share one file
             if self._segment is None:
                 opening = {**self._opening(), "continues": self._continues}
-                made = _Segment(self._folder, self._rank, opening)
-                self._segment = self._segment or made  # which a handler may have opened meanwhile
+                self._take(_Segment(self._folder, self._rank, opening))
                 self._continues = True
+            assert self._segment is not None
             return self._segment
+
+    def _take(self, made: _Segment) -> None:
+        if self._segment is None:  # else a signal's handler has opened one meanwhile
+            self._segment = made
 
     def _abandon(self, segment: _Segment) -> None:
         # Two threads may fail on one segment, the second when the next one is open already.

@@ -72,7 +72,7 @@ class _Courier:
         self._waiting: queue.Queue[Notice | None] = queue.Queue(_MOST_WAITING)
         self._thread: threading.Thread | None = None
         self._is_full = False
-        self._is_given_up = False
+        self._given_up = threading.Event()
 
     def send(self, notice: Notice) -> None:
         if self._thread is None:
@@ -95,17 +95,17 @@ class _Courier:
         while self._thread.is_alive() and time.monotonic() < until and not hurry():
             self._thread.join(_JOIN_S)
         if self._thread.is_alive():
-            self._is_given_up = True
+            self._given_up.set()
             _log.warning("alerts: %s has not taken all in time", self.name)
 
     def _work(self) -> None:
         channel: Channel | None = None
-        while (notice := self._waiting.get()) is not None and not self._is_given_up:
+        while (notice := self._waiting.get()) is not None and not self._given_up.is_set():
             try:
                 channel = channel or self._make()
                 channel.send(notice)
             except Exception as error:  # noqa: BLE001  the user's callables are one of the five walls
-                if self._is_given_up:
+                if self._given_up.is_set():
                     return  # which has been told
                 told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
                 told = self._masker.text(f"cannot tell {notice.alert.title!r}: {told}")

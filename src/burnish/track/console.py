@@ -44,6 +44,6 @@ def print_leniently(console: Path) -> None:
         except (OSError, ValueError, AttributeError):
             continue
         # Without a buffer, as the supervisor has asked the interpreter for.
-        lenient = io.TextIOWrapper(raw, stream.encoding, stream.errors, write_through=True)  # type: ignore[type-var]
+        lenient = io.TextIOWrapper(raw, stream.encoding, stream.errors, write_through=True)
         setattr(sys, name, lenient)
         setattr(sys, f"__{name}__", lenient)
