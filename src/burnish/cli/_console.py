@@ -92,6 +92,7 @@ def table(
     from rich.console import Console
     from rich.table import Table
 
+    rows = [[visible(cell) for cell in row] for row in rows]
     widths = _widths(columns, rows)
     room = _columns_of_stdout()
     left = list(range(len(columns)))
@@ -131,6 +132,15 @@ def _columns_of_stdout() -> int:
     if not sys.stdout.isatty():
         return 0
     return shutil.get_terminal_size().columns
+
+
+def visible(text: str) -> str:
+    r"""Return text in which what moves or colours a terminal is shown instead: names and notes may hold anything.
+
+    >>> visible("a\x1b[31mred\nb")
+    'a\\x1b[31mred\\nb'
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def colour_allowed() -> bool:

@@ -21,7 +21,7 @@ from burnish.cli import _console
 from burnish.core.errors import UsageError
 from burnish.core.nearest import nearest
 from burnish.core.paths import RunPaths, find_project
-from burnish.journal import Kind, Record, Row
+from burnish.journal import Damage, JournalReader, Kind, Record, Row
 from burnish.journal.index import find_run
 from burnish.journal.reader import RunReader, journal_files
 from burnish.journal.record import read_record
@@ -185,7 +185,11 @@ def _journal(paths: RunPaths, keep: Keep, kinds: frozenset[str], count: int | No
         yield from last
         yield None
     while True:
+        is_over = read_record(paths).get("state") not in LIVE_STATES
         yield from (frame.line for frame in _frames(journals, keep, kinds, {}))
+        if is_over:  # before that it is a frame that is being written
+            shown = (json.dumps(_damage(reader, torn), ensure_ascii=False) for reader, torn in journals.torn())
+            yield from (line for line in shown if (not kinds or _DAMAGE in kinds) and keep(line))
         yield None
 
 
@@ -241,8 +245,7 @@ def _frames(journals: RunReader, keep: Keep, kinds: frozenset[str], starts: Mapp
         for damage in reader.damage:
             if damage.offset == starts.get(name):
                 continue
-            where = {"journal": name, "offset": damage.offset, "size_bytes": damage.size_bytes}
-            shown.append((when, {"kind": _DAMAGE, "step": None, **where, "reason": damage.reason}))
+            shown.append((when, _damage(reader, damage)))
         reader.damage.clear()
         for moment, frame in shown:
             line = json.dumps(frame, ensure_ascii=False)
@@ -252,6 +255,11 @@ def _frames(journals: RunReader, keep: Keep, kinds: frozenset[str], starts: Mapp
 
 def _kind(entry: Row | Record) -> str | int:
     return "row" if isinstance(entry, Row) else _NAMES.get(entry.kind, entry.kind)
+
+
+def _damage(reader: JournalReader, damage: Damage) -> dict[str, object]:
+    where = {"journal": reader.path.name, "offset": damage.offset, "size_bytes": damage.size_bytes}
+    return {"kind": _DAMAGE, "step": None, **where, "reason": damage.reason}
 
 
 def _frame(path: Path, entry: Row | Record) -> dict[str, object]:

@@ -61,15 +61,15 @@ def command(run: str, globs: tuple[str, ...], card: bool, as_json: bool) -> None
 
 
 def _show(paths: RunPaths, record: RunRecord, checkpoints: list[dict[str, object]]) -> None:
-    _console.out(f"{record.get('name')}  {record.get('state')}")
+    _console.out(_console.visible(f"{record.get('name')}  {record.get('state')}"))
     if (reason := record.get("reason")) and reason != record.get("state"):
-        _console.out(f"  {reason}")
+        _console.out(_console.visible(f"  {reason}"))
     _console.out(f"  folder       {paths.root}")
     if record.get("group"):
-        _console.out(f"  group        {record['group']}")
+        _console.out(_console.visible(f"  group        {record['group']}"))
     about = (*_attempts(record), *_lineage(record), *_labels(record), *_notes(record), *_media(record))
     for line in (*about, *_troubles(record), *_completeness(read_card(paths))):
-        _console.out(f"  {line}")
+        _console.out(_console.visible(f"  {line}"))
     tables = (_config_table(paths), _artifacts_table(record), _checkpoints_table(checkpoints))
     _print_tables(_metrics_table(record, ()), *tables)
     if hint := fold_hint(_summary(record), section(record, "metrics"), f"show {paths.id}"):

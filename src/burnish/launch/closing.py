@@ -57,4 +57,5 @@ def complete_card(
         left_s = until - time.monotonic()
         is_late = left_s <= 0 or hurry()
         data[name] = payload if is_late else complete_fingerprint(payload, limit_s=left_s)
-    write_card(paths, {**read_card(paths), "reported": {**reported, **({"data": data} if data else {})}}, record)
+    whole = {**read_card(paths), "reported": {**reported, **({"data": data} if data else {})}}
+    write_card(paths, whole, record, durable=True)  # the record that will say finished is durable, so this must be

@@ -106,18 +106,21 @@ def merge_reported(reported: Mapping[str, object], told: Mapping[str, object]) -
     return merged
 
 
-def write_card(paths: RunPaths, card: Mapping[str, object], record: Mapping[str, object]) -> None:
+def write_card(
+    paths: RunPaths, card: Mapping[str, object], record: Mapping[str, object], *, durable: bool = False
+) -> None:
     """Complete a card by what the run's record knows by now, and write `card.json` and `card.md`.
 
     Args:
         paths: The run.
         card: As `collect_card` or `read_card` returned it, with what the training process told in `reported`.
         record: The run's `run.json` as it stands, or will.
+        durable: Also survive a power cut.
     """
     whole = complete_card(paths, card, {**record, "name": paths.name})
-    write_json(paths.card, whole)
+    write_json(paths.card, whole, durable=durable)
     shown = render_card(whole, {**record, "name": paths.name}, config=written_values(paths))
-    write_atomic(paths.card.with_suffix(".md"), shown)
+    write_atomic(paths.card.with_suffix(".md"), shown, durable=durable)
 
 
 def card_for_people(paths: RunPaths, record: Mapping[str, object]) -> str:
@@ -215,7 +218,7 @@ def _times(record: Mapping[str, object]) -> dict[str, object]:
             times[key] = iso(value)
     started, ended = record.get("started"), record.get("ended")
     if isinstance(started, int | float) and isinstance(ended, int | float):
-        times["duration_s"] = round(ended - started, 3)
+        times["duration_s"] = max(0.0, round(ended - started, 3))
     return times
 
 
