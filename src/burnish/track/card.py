@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from burnish.core.clock import iso
 from burnish.core.environment import tier_of
+from burnish.core.errors import ConfigError
 from burnish.core.files import read_json, write_atomic, write_json
 from burnish.core.hardware import Machine
 from burnish.core.paths import RunPaths
@@ -150,7 +151,7 @@ def complete_card(paths: RunPaths, card: Mapping[str, object], record: Mapping[s
     packages, own = imported_packages(reported, sys.executable)
     config = {"hash": "", "group": "", **section(card, "config")}
     seeds = section(card, "seeds")
-    if not config["hash"] and (values := read_json(paths.config)):  # what a script said of its config is JSON
+    if not config["hash"] and (values := _config_of_script(paths)):
         from burnish.config.freeze import digest, without_seeds  # which a supervisor has loaded, pydantic and all
 
         config |= {"hash": digest(values), "group": digest(without_seeds(values))}  # type: ignore[arg-type]
@@ -220,6 +221,20 @@ def _times(record: Mapping[str, object]) -> dict[str, object]:
     if isinstance(started, int | float) and isinstance(ended, int | float):
         times["duration_s"] = max(0.0, round(ended - started, 3))
     return times
+
+
+def _config_of_script(paths: RunPaths) -> dict[str, object]:
+    """Return what a script said of its config: JSON, but for numbers that JSON has no word for."""
+    if not paths.config.exists() or paths.origins.exists():
+        return {}
+    from burnish.config.layer import plain  # which a supervisor has loaded
+    from burnish.config.sources.yaml import parse_yaml
+
+    try:
+        values = plain(parse_yaml(paths.config.read_bytes(), str(paths.config)))
+    except (ConfigError, OSError):
+        return {}
+    return dict(values) if isinstance(values, dict) else {}
 
 
 def _environment(environ: Mapping[str, str], masker: Masker, prefix: str) -> dict[str, str]:
