@@ -29,14 +29,14 @@ def recorded(burnish):
 
 @pytest.fixture
 def on_terminal(burnish):
-    """Return a function that runs a command on a terminal of so many columns, and returns the lines of its stdout."""
+    """Return a function that runs a command on a terminal of so many columns, and returns the lines that it shows."""
 
     def show(columns, *words):
         ours, theirs = os.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
         environ = {**burnish.environ, "NO_COLOR": "1", "TERM": "dumb"}
         environ.pop("COLUMNS", None)
-        running = subprocess.Popen(burnish.argv(*words), cwd=burnish.root, env=environ, stdout=theirs)
+        running = subprocess.Popen(burnish.argv(*words), cwd=burnish.root, env=environ, stdout=theirs, stderr=theirs)
         os.close(theirs)
         shown = b""
         with contextlib.suppress(OSError):  # a terminal whose other side is closed has no end of file

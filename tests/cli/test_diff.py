@@ -281,12 +281,12 @@ def test_another_python_environment_is_told(pair):
     assert found["machine"] == ["1 difference", "executable: /a/bin → /b/bin"]
 
 
-def test_norms_of_every_layer_are_one_line_and_a_pattern_shows_them(pair):
+def test_norms_of_every_layer_are_one_line_and_a_pattern_shows_them(pair, on_terminal):
     summary = {f"grad_norm/{number}": metric(number) for number in range(9)} | {"eval/acc": metric(0.5)}
     burnish = pair(a={"summary": summary}, b={"summary": summary})
     assert [line.split()[0] for line in sections(burnish)["results"][1:]] == ["metric", "eval/acc", "grad_norm/*"]
-    hint = burnish("diff", "aaaa", "bbbb").stderr
-    assert hint == "each of them: burnish diff aaaa bbbb --metrics 'grad_norm/*'\n"
+    hint = "hint: each of them: burnish diff aaaa bbbb --metrics 'grad_norm/*'"
+    assert on_terminal(120, "diff", "aaaa", "bbbb")[-1] == hint
     lines = burnish("diff", "aaaa", "bbbb", "--metrics", "grad_norm/*").stdout.splitlines()
     assert [line.split()[0] for line in lines[-9:]] == [f"grad_norm/{number}" for number in range(9)]
     done = burnish("diff", "aaaa", "bbbb", "--metrics", "x*")

@@ -207,6 +207,12 @@ def _tail(paths: RunPaths) -> list[str]:
     return lines[-_TAIL_LINES:]
 
 
+def hint_on_terminal(text: str) -> None:
+    """Say what else could be typed, to a person: whoever reads stdout through a pipe wants only that."""
+    if sys.stdout.isatty():
+        err(f"{_paint('hint:', '36')} {text}")
+
+
 def raw_err(text: str) -> None:
     """Write text to stderr as it is; a closed terminal is no reason to stop."""
     try:

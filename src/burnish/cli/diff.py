@@ -48,7 +48,7 @@ def command(a: str, b: str, globs: tuple[str, ...], as_json: bool) -> None:
     if not globs and (
         hint := fold_hint(_results(found, ()), _definitions(found), f"diff {found.a.paths.id} {found.b.paths.id}")
     ):
-        _console.err(hint)
+        _console.hint_on_terminal(hint)
     if found.config is not None and found.config.hidden:
         _console.err(f"credentials are not kept, so these are not compared: {', '.join(found.config.hidden)}")
 

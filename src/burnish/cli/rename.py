@@ -28,7 +28,7 @@ def command(run: str, name: str, as_json: bool) -> None:
     """Rename a run: what its full name says between date and id. Which experiment it ran does not change.
 
     A live run is not renamed, nor one whose checkpoints or artifacts another run has in its config by path. What
-    another only used is found again by its hash.
+    another run only used is found again by its hash.
     """
     project = find_project()
     _console.adopt(project)

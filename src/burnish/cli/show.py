@@ -73,7 +73,7 @@ def _show(paths: RunPaths, record: RunRecord, checkpoints: list[dict[str, object
     tables = (_config_table(paths), _artifacts_table(record), _checkpoints_table(checkpoints))
     _print_tables(_metrics_table(record, ()), *tables)
     if hint := fold_hint(_summary(record), section(record, "metrics"), f"show {paths.id}"):
-        _console.err(hint)
+        _console.hint_on_terminal(hint)
 
 
 def _print_tables(*tables: Table) -> None:
