@@ -1,5 +1,6 @@
 import dataclasses
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -99,3 +100,19 @@ def test_signal_reaches_the_group_and_a_gone_group_is_fine(child):
     signal_group(child.pid, signal.SIGTERM)
     assert child.wait() == -signal.SIGTERM
     assert signal_group(child.pid, signal.SIGTERM) is None
+
+
+def test_a_process_may_open_all_files_that_it_may_and_gives_others_what_it_had(child):
+    code = """
+import resource, sys
+from burnish.core.processes import limit_files, raise_file_limit
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
+before = raise_file_limit()
+assert before == raise_file_limit() == (200, hard)
+assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+limit_files(int(sys.argv[1]), before)
+limit_files(2**22 + 1, before)  # no such process
+"""
+    subprocess.run([sys.executable, "-c", code, str(child.pid)], check=True)
+    assert resource.prlimit(child.pid, resource.RLIMIT_NOFILE)[0] == 200

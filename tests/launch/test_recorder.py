@@ -39,6 +39,9 @@ for step in range(int(sys.argv[1])):
     time.sleep(float(sys.argv[2]))
 """
 
+UNSEEN = ("lost", "failed")
+"""A process that was killed unseen is lost; where nothing reaps orphans it stays a zombie, which tells its end."""
+
 
 def entries_of(paths, rank=SYSTEM_RANK):
     reader = RunReader(paths.journals)
@@ -224,7 +227,7 @@ def test_a_run_that_was_killed_with_its_supervisor_is_told_by_who_completes_it(
     os.killpg(made_run.record["attempts"][0]["process"]["pid"], signal.SIGKILL)
     process = ProcessIdentity.from_json(made_run.record["attempts"][0]["process"])
     eventually(lambda: not process.is_alive, "training is dead")
-    assert complete(made_run.paths) == "lost"
+    assert complete(made_run.paths) in UNSEEN
     assert hook.titles == ["loss is not finite", "attempt 1 crashed"]
     assert made_run.record["summary"]["system/rss_bytes"]["count"] >= 1
 
@@ -393,10 +396,10 @@ def test_watchers_that_are_killed_at_random_moments_leave_a_record_that_can_be_c
     watcher.wait()
     eventually(lambda: not process.is_alive, "training is dead")
     if made_run.record["state"] == "running":
-        assert complete(made_run.paths) == "lost"
+        assert complete(made_run.paths) in UNSEEN
     record = made_run.record
     rows = [entry for entry in entries_of(made_run.paths, rank=0) if isinstance(entry, Row)]
-    assert record["state"] == "lost"
+    assert record["state"] in UNSEEN
     assert record["step"] == rows[-1].step
     assert record["summary"]["loss"]["count"] == len(rows)
     assert record["summary"]["loss"]["nonfinite"] == (len(rows) > 5)

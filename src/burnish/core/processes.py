@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
 import select
 import signal
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -95,14 +98,38 @@ def signal_group(pgid: int, number: signal.Signals) -> None:
         pass
 
 
-def _started_ticks(pid: int) -> int:
+def read_stat(pid: int) -> list[bytes]:
+    """Return the fields of `/proc/<pid>/stat` from the third on (the state); empty where there is no such process."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
-        return -1
+        return []
     # The name in parentheses may hold spaces and parentheses itself: split after the last one.
-    fields = stat[stat.rindex(b")") + 2 :].split()
-    return -1 if fields[0] in (b"Z", b"X") else int(fields[19])
+    return stat[stat.rindex(b")") + 2 :].split()
+
+
+@cache
+def raise_file_limit() -> tuple[int, int]:
+    """Let this process open as many files as it may; return the soft and hard limit that it had before.
+
+    A run of a thousand ranks has more journals than the usual soft limit of 1024. That one is for programs that use
+    `select`, and so for the processes that this one starts: see `limit_files`.
+    """
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    return before
+
+
+def limit_files(pid: int, limit: tuple[int, int]) -> None:
+    """Set how many files a process may open; one that has ended is fine."""
+    with suppress(OSError):
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
+
+
+def _started_ticks(pid: int) -> int:
+    fields = read_stat(pid)
+    return -1 if not fields or fields[0] in (b"Z", b"X") else int(fields[19])
 
 
 def _namespace() -> str:

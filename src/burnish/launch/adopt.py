@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from burnish.core.errors import BurnishError
+from burnish.core.exit_status import exit_code_of
 from burnish.core.files import FileLock
 from burnish.core.paths import RunPaths
 from burnish.core.processes import ProcessIdentity, wait_pidfd
@@ -23,6 +25,9 @@ _log = logging.getLogger(__name__)
 _POLL_S = 0.5
 _FINISH_S = 2.0
 _LOOK_EVERY_S = 0.03
+_LEAVE_S = 60.0
+_AT_EXIT = "at_exit"
+"""In an end frame: it was written because the interpreter ends, which takes a while with a large model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,36 +126,84 @@ def complete(paths: RunPaths) -> State:
     recorder = Recorder(paths, sinks_of(paths))
     if not recorder.attempts:
         return _finish(recorder, Exit(None, error="it was never started"))
-    seen = recorder.attempts[-1].get("exit_code")  # its supervisor saw the end and died before it could say so
-    return _finish(recorder, recorder.attempt_ended(seen if isinstance(seen, int) else None))
+    last = recorder.attempts[-1]
+    seen = last.get("exit_code")  # its supervisor saw the end and died before it could say so
+    process = ProcessIdentity.from_json(last.get("process"))
+    if not isinstance(seen, int):
+        seen = _code_that_counts(recorder, process, exit_code_of(process)) if process is not None else None
+    return _finish(recorder, recorder.attempt_ended(seen))
 
 
 def _finish(recorder: Recorder, ended: Exit) -> State:
     needs_end_record = bool(recorder.record.get("needs_end_record"))
-    state = final_state(ended, stop_requested=False, needs_end_record=needs_end_record)
+    is_asked = recorder.progress.stop_signals > 0
+    state = final_state(ended, stop_requested=is_asked, needs_end_record=needs_end_record)
     recorder.finish(state, ended)
     return state
 
 
-def keep(paths: RunPaths) -> None:
+def keep(paths: RunPaths, pidfd: int | None = None) -> None:
     """Look after a run until its training process ends or says that the run has, then complete its record.
 
     The caller holds the run's lock.
+
+    Args:
+        paths: The run.
+        pidfd: A descriptor of its training process, where the caller has one; closed at the end.
     """
     record = read_record(paths)
     if record.get("state") not in LIVE_STATES:
         return
     process = _training_process(paths, record)
-    pidfd = process.open_pidfd() if process is not None else None
+    if pidfd is None and process is not None:
+        pidfd = process.open_pidfd()
     if process is None or pidfd is None:
         complete(paths)
         return
     recorder = Recorder(paths, sinks_of(paths))
     recorder.watch(process)
     try:
-        # A notebook's process goes on after its run, and a script may begin another one.
-        while not wait_pidfd(pidfd, _POLL_S) and process.pid not in recorder.poll().ends:
-            pass
+        code = _wait_for_end(recorder, process, pidfd)
     finally:
         os.close(pidfd)
-    _finish(recorder, recorder.attempt_ended(None))
+    _finish(recorder, recorder.attempt_ended(_code_that_counts(recorder, process, code)))
+
+
+def _wait_for_end(recorder: Recorder, process: ProcessIdentity, pidfd: int) -> int | None:
+    """Wait until a run is over; return its process's exit code, None where it goes on or nobody can say."""
+    until = math.inf
+    while not wait_pidfd(pidfd, _POLL_S):
+        end = recorder.poll().ends.get(process.pid)
+        if end is None or _is_supervised(recorder):
+            continue
+        if not end.get(_AT_EXIT):
+            return None  # a notebook's process goes on after its run, and a script may begin another one
+        until = min(until, time.monotonic() + _LEAVE_S)
+        if time.monotonic() >= until:
+            return None
+    return exit_code_of(process, pidfd)
+
+
+def _code_that_counts(recorder: Recorder, process: ProcessIdentity, code: int | None) -> int | None:
+    """Return the exit code that decides how a run has ended, None where its own last word does.
+
+    Args:
+        recorder: Which reads what is left of the journals, and notes a stop that was asked for.
+        process: The training process.
+        code: Its exit code, None if unknown.
+    """
+    progress = recorder.poll()
+    end = progress.end_of(process.pid)
+    said = end.get("status")
+    if said == "stopped":
+        progress.stop_signals = max(1, progress.stop_signals)
+    if _is_supervised(recorder):
+        return code
+    if progress.ends.get(process.pid) and not end.get(_AT_EXIT):
+        return None  # it said so itself, and did something else after that
+    return None if code == 0 and said in ("failed", "stopped") else code
+
+
+def _is_supervised(recorder: Recorder) -> bool:
+    """Whether the training process was started for this run alone: it ends when the process does, and as it does."""
+    return "retry" in recorder.record

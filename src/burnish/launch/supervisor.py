@@ -18,7 +18,7 @@ from types import FrameType
 from burnish.core.errors import RunError, UsageError
 from burnish.core.files import FileLock
 from burnish.core.paths import RunPaths
-from burnish.core.processes import ProcessIdentity, signal_group, wait_pidfd
+from burnish.core.processes import ProcessIdentity, limit_files, raise_file_limit, signal_group, wait_pidfd
 from burnish.launch.notify import Notice
 from burnish.launch.progress import Progress
 from burnish.launch.recorder import Recorder
@@ -146,7 +146,7 @@ class Supervisor:
             "PYTHONUNBUFFERED": "1",
         }
         with self._paths.console.open("ab") as console:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.DEVNULL,
                 stdout=console,
@@ -155,6 +155,9 @@ class Supervisor:
                 cwd=self._directory,
                 start_new_session=True,
             )
+        # Raised after the first start, which so inherits what the user has set; each later one gets it back.
+        limit_files(process.pid, raise_file_limit())
+        return process
 
     def _wait(self, recorder: Recorder, delay_s: float) -> bool:
         """Wait before the next attempt; return False when asked to stop meanwhile."""
