@@ -55,7 +55,8 @@ def command(run: str, globs: tuple[str, ...], card: bool, as_json: bool) -> None
     elif card:
         _console.out(card_for_people(paths, record).rstrip())
     elif globs:
-        _print_tables(_metrics_table(record, globs))
+        columns, rows, right, drop = _metrics_table(record, globs)
+        _console.table(columns, rows, right=right, drop=drop)
     else:
         _show(paths, record, checkpoints)
 
