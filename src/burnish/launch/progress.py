@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from burnish.journal import Kind, Record, Row
@@ -11,7 +10,6 @@ from burnish.journal import Kind, Record, Row
 _SPEED_WINDOW = 40
 _LOST = ("kind", "key", "error")
 _MOST_LOST = 100
-_IMPORTED = "imported"  # modules that were loaded when a report was made: later ones load more
 
 
 @dataclass(slots=True)
@@ -91,7 +89,9 @@ class Progress:
             total = record.payload.get("steps")
             self.total = total if isinstance(total, int) else 0
         elif record.key == "card":
-            self.reported = _merged(self.reported, record.payload)
+            from burnish.track.card import merge_reported  # every command looks for orphans, few of which live
+
+            self.reported = merge_reported(self.reported, record.payload)
         elif record.key == "lost":
             self.lost = [*self.lost, {k: str(record.payload.get(k, "")) for k in _LOST}][-_MOST_LOST:]
         elif record.key == "end":
@@ -104,17 +104,3 @@ class Progress:
             dropped if isinstance(dropped, int) else 0, self._lost.get((self.attempt, pid), 0)
         )
         self.dropped = sum(self._lost.values())
-
-
-def _merged(old: Mapping[str, object], new: Mapping[str, object]) -> dict[str, object]:
-    """Return what was reported with what is reported now: sections grow, anything else is replaced."""
-    result = dict(old)
-    for key, value in new.items():
-        before = result.get(key)
-        if isinstance(before, dict) and isinstance(value, dict):
-            result[key] = {**before, **value}
-        elif key == _IMPORTED and isinstance(before, list) and isinstance(value, list):
-            result[key] = sorted({*map(str, before), *map(str, value)})
-        else:
-            result[key] = value
-    return result

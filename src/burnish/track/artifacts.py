@@ -24,13 +24,13 @@ from burnish.core.nearest import nearest
 from burnish.core.paths import RunPaths
 from burnish.core.secrets import Masker
 from burnish.core.shape import items
+from burnish.journal.record import OVER
 from burnish.track.objects import object_path, read_file
 from burnish.track.tree import Tree, link, read_tree
 
 _log = logging.getLogger(__name__)
 
 _CHANGED: Final = "changed_while_read"
-_ENDED: Final = frozenset({"finished", "failed", "stopped", "lost"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,7 @@ def find_artifact(root: Path, name: str) -> Artifact:
     record = read_record(paths)
     told = [entry for entry in items(record, "artifacts") if isinstance(entry, dict)]
     made = [_of_payload(str(entry.get("name")), entry, paths.name) for entry in told if entry.get("role") == "made"]
-    if record.get("state") not in _ENDED or name not in {artifact.name for artifact in made if artifact}:
+    if record.get("state") not in OVER or name not in {artifact.name for artifact in made if artifact}:
         made = _in_journals(paths)
     found = [artifact for artifact in made if artifact is not None]
     for artifact in reversed(found):

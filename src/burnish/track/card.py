@@ -20,8 +20,9 @@ from burnish.core.hardware import Machine
 from burnish.core.paths import RunPaths
 from burnish.core.secrets import Masker, is_secret_name
 from burnish.core.shape import items, section
+from burnish.journal.record import OVER
 from burnish.track.card_markdown import render_card
-from burnish.track.completeness import OVER, completeness
+from burnish.track.completeness import completeness
 from burnish.track.declared import declared_packages, locked_packages
 from burnish.track.hyperparameters import written_values
 from burnish.track.packages import imported_packages, installed_packages

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from burnish.core.clock import duration, iso
 from burnish.core.shape import items, section, words
 from burnish.journal.order import Fold, folded
+from burnish.journal.record import OVER
 from burnish.track.card_system import environment, machine, packages
-from burnish.track.completeness import OVER
 from burnish.track.markdown import cell, code, fenced, more, quote, size, table, text
 from burnish.track.media import kept_by_kind
 from burnish.track.quantity import quantity

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from burnish.core.hardware import HIDDEN, NO_DRIVER
 from burnish.core.shape import items, section
+from burnish.journal.record import OVER
 from burnish.track.fingerprint import is_pinned
 
 Card = Mapping[str, object]
-OVER = frozenset({"finished", "failed", "stopped", "lost"})
 
 
 @dataclass(frozen=True, slots=True)
