@@ -176,6 +176,22 @@ def test_what_was_said_at_the_start_counts_more_than_the_script(made_run, train)
     assert made_run.record["tracking"] == {"linger_s": 3, "alerts": {"on": ["finished"]}}
 
 
+def test_alerts_on_their_way_when_a_script_says_how_it_is_watched_are_waited_for(
+    made_run, supervised, eventually, hook, monkeypatch
+):
+    monkeypatch.setenv("BURNISH_WEBHOOK_URL", hook.url)
+    hook.may_answer.clear()
+    made_run.tracking(system_every_s=0, alerts={"on": ["nan", "alert"], "to": ["webhook"]})
+    asked = "run._record(Kind.LIFECYCLE, 'tracking', {'linger_s': 3})"
+    more = f"\nfrom burnish.journal import Kind\nrun.alert('second')\ntime.sleep(0.5)\n{asked}\n"
+    supervisor = supervised(LOOP + more, "8", "0")
+    eventually(lambda: made_run.record["state"] == "finished", "the run is over")
+    assert len(hook.posts) == 1
+    hook.may_answer.set()
+    supervisor.communicate(timeout=60)
+    assert hook.titles == ["loss is not finite", "second"]
+
+
 def test_alerts_are_off_unless_they_are_wanted(made_run, train):
     train(LOOP + "\nraise ValueError('broken')\n", "8", "0")
     assert made_run.record["alerts"] == []

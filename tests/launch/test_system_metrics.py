@@ -122,6 +122,21 @@ def test_a_sensor_that_fails_is_left_out_and_the_others_go_on(tmp_path, busy, ca
     assert message.startswith("system metrics: disk_space is not measured: [Errno 2]")
 
 
+def test_a_sensor_that_failed_is_tried_again_after_a_minute(tmp_path, caplog):
+    caplog.set_level("DEBUG", "burnish.launch.system_metrics")
+    now = [100.0]
+    sensors = Sensors(tmp_path / "disk", clock=lambda: now[0])
+    assert "system/disk_free_bytes" not in sensors.read()
+    (tmp_path / "disk").mkdir()
+    now[0] += 59
+    assert "system/disk_free_bytes" not in sensors.read()
+    now[0] += 2
+    assert sensors.read()["system/disk_free_bytes"] > 0
+    (tmp_path / "disk").rmdir()
+    assert "system/disk_free_bytes" not in sensors.read()
+    assert len([text for text in caplog.messages if "disk_space" in text]) == 1
+
+
 def test_a_journal_that_cannot_be_written_is_one_warning(busy, tmp_path, eventually, caplog):
     writer = JournalWriter(tmp_path / "gone", SYSTEM_RANK, dict)
     made = SystemSampler(Sensors(tmp_path), writer, every_s=0.02, step=lambda: 0)

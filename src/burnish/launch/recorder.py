@@ -75,6 +75,7 @@ class Recorder:
         self._labels = Labels()
         self._labels.know(items(self.record, "artifacts"))
         self._alerts = AlertWatch()
+        self._notifiers: list[Notifier] = []
         self._set_up(Tracking.of(self.record))
         self._masker = Masker.from_environment(os.environ)
         self._has_news = self._has_failed = False
@@ -201,7 +202,9 @@ class Recorder:
         self._sync.finish()
         self._try(lambda: write_json(self.paths.state, self.record, durable=True))
         self._reader.close()
-        self._notifier.finish(_NOTIFY_S, hurry)
+        until = time.monotonic() + _NOTIFY_S
+        for notifier in self._notifiers:
+            notifier.finish(until - time.monotonic(), hurry)
 
     def close(self) -> None:
         """Let go of the run as it stands; whoever holds its lock next goes on from there."""
@@ -225,7 +228,8 @@ class Recorder:
         self._tracking = tracking
         self._alerts.wanted, self._alerts.stall_s = tracking.alerts_on, tracking.stall_s
         channels = tracking.alerts_to if tracking.alerts_on else ()
-        self._notifier = Notifier(self.paths.name, channels, os.environ, on_alert=self._on_alert)
+        # One before it, which a script has replaced by what it asks for, may still be sending: it ends with the run.
+        self._notifiers.append(Notifier(self.paths.name, channels, os.environ, on_alert=self._on_alert))
 
     def _asked(self, section_of_script: Mapping[str, object]) -> None:
         """Watch as the script asks that was started by `burnish run`; what was said there counts more."""
@@ -281,7 +285,7 @@ class Recorder:
             if alert.reason in self._tracking.alerts_on:
                 payload = {"text": shown.text, "level": shown.level, "reason": shown.reason, "at": alert.time}
                 self._try(partial(self._journal.record, Kind.ALERT, shown.title, payload, shown.step))
-                self._notifier.send(shown)
+                self._notifiers[-1].send(shown)
                 self._write_after = 0.0
 
     @property

@@ -8,6 +8,7 @@ the GPUs that the run may see.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 import time
@@ -25,6 +26,7 @@ _log = logging.getLogger(__name__)
 _JOIN_S = 2.0
 _FIRST_S = 1.0
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
+_RETRY_AFTER_S = 60.0
 # What an odd /proc (a container's, an older kernel's) makes of reading and parsing it.
 _FAILURES = (OSError, ValueError, LookupError, RuntimeError, psutil.Error)
 
@@ -32,7 +34,7 @@ _FAILURES = (OSError, ValueError, LookupError, RuntimeError, psutil.Error)
 class Sensors:
     """Reads what there is to measure. Rates are over the time since the last reading; the first has none.
 
-    A sensor that fails is told once at debug level and left out from then on.
+    A sensor that fails is told once at debug level and left alone for a minute: a disk that does not answer may later.
 
     Args:
         folder: The runs folder, whose disk is watched.
@@ -45,7 +47,7 @@ class Sensors:
         self._pid: int | None = None
         self._gpus: Gpus | None = None
         self._counters: dict[str, tuple[float, float]] = {}
-        self._broken: set[str] = set()
+        self._silent_until: dict[str, float] = {}
         self._physical = _physical_interfaces()
 
     def watch(self, pid: int | None) -> None:
@@ -62,13 +64,14 @@ class Sensors:
         values: dict[str, float] = {}
         for sensor in (self._tree, self._machine, self._disk_space, self._disk, self._network, self._gpu):
             name = sensor.__name__
-            if name in self._broken:
+            if self._clock() < self._silent_until.get(name, -math.inf):
                 continue
             try:
                 values.update(sensor())
             except _FAILURES as error:
-                self._broken.add(name)
-                _log.debug("system metrics: %s is not measured: %s", name.strip("_"), error)
+                if name not in self._silent_until:
+                    _log.debug("system metrics: %s is not measured: %s", name.strip("_"), error)
+                self._silent_until[name] = self._clock() + _RETRY_AFTER_S
         return values
 
     def close(self) -> None:
