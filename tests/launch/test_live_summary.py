@@ -25,12 +25,17 @@ def attempt(folder, number, steps, *, resume=None, checkpoints=(), late=()):
 
 
 def live(folder, definitions=None):
-    summary, reader = LiveSummary(), RunReader(folder)
-    for _, entries in reader.read():
-        for entry in entries:
-            summary.take(entry)
+    summary, reader = LiveSummary(folder), RunReader(folder)
+    look(summary, reader)
     reader.close()
     return summary.to_json(definitions or {})
+
+
+def look(summary, reader):
+    for file, entries in reader.read():
+        for entry in entries:
+            summary.take(entry, file.path.name)
+    summary.settle()
 
 
 def final(folder, definitions=None):
@@ -64,11 +69,66 @@ def test_two_resumes_from_the_same_checkpoint(tmp_path):
     assert live(tmp_path) == final(tmp_path)
 
 
-def test_what_no_checkpoint_can_take_back_stays_counted_until_the_end(tmp_path):
+@pytest.mark.parametrize("checkpoints", [(), (2,), (2, 8)])
+@pytest.mark.parametrize("resume", [5, None])
+def test_what_no_checkpoint_can_take_back_is_read_from_the_journals(tmp_path, checkpoints, resume):
+    attempt(tmp_path, 1, range(10), checkpoints=checkpoints, late=(8,))
+    attempt(tmp_path, 2, range(6, 9), resume=resume)
+    assert live(tmp_path) == final(tmp_path)
+    assert live(tmp_path)["loss"]["count"] == 9
+    assert "eval/loss" not in live(tmp_path)
+
+
+def test_what_follows_a_look_at_the_journals_is_counted_once(tmp_path):
+    summary, reader = LiveSummary(tmp_path), RunReader(tmp_path)
     attempt(tmp_path, 1, range(10))
-    attempt(tmp_path, 2, range(6, 9), resume=5)
-    assert live(tmp_path)["loss"]["count"] == 13
-    assert final(tmp_path)["loss"]["count"] == 9
+    look(summary, reader)
+    writer = JournalWriter(tmp_path, 0, lambda: {"attempt": 2})
+    writer.record(Kind.LIFECYCLE, "resume", {}, 5)
+    writer.row(("loss",), (206.0,), 6, 6.0)
+    taken = [(file.path.name, entry) for file, entries in reader.read() for entry in entries]
+    for file, entry in taken:
+        summary.take(entry, file)
+    writer.row(("loss",), (math.nan,), 7, 7.0)  # written before the journals are read again, and taken after that
+    summary.settle()
+    assert summary.to_json({})["loss"]["count"] == 7
+    writer.record(Kind.CHECKPOINT, "checkpoints/7", {"metrics": {}}, 7)
+    writer.row(("loss", "late"), (math.inf, 1.0), 8, 8.0)
+    writer.record(Kind.LIFECYCLE, "resume", {}, 7)
+    writer.row(("loss",), (0.5,), 8, 8.0)
+    look(summary, reader)
+    reader.close()
+    writer.close()
+    found, wanted = summary.to_json({}), final(tmp_path)
+    assert found.keys() == wanted.keys() == {"loss"}
+    assert found["loss"] == pytest.approx(wanted["loss"], nan_ok=True)
+    assert found["loss"]["count"] == 9
+
+
+def test_a_process_that_joins_an_attempt_replaces_nothing(tmp_path):
+    attempt(tmp_path, 1, range(10), checkpoints=(3,))
+    main = JournalWriter(tmp_path, 0, lambda: {"attempt": 2})
+    main.record(Kind.LIFECYCLE, "total", {"steps": 20})
+    joined = JournalWriter(tmp_path, 0, lambda: {"attempt": 2}, continues=True)
+    summary, reader = LiveSummary(tmp_path), RunReader(tmp_path)
+    joined.row(("eval",), (1.0,), 2, 2.0)
+    look(summary, reader)
+    assert summary.to_json({})["loss"]["count"] == 10
+    main.row(("loss",), (204.0,), 4, 4.0)
+    look(summary, reader)
+    reader.close()
+    main.close()
+    joined.close()
+    assert summary.to_json({}) == final(tmp_path)
+    assert (summary.to_json({})["loss"]["count"], summary.to_json({})["eval"]["count"]) == (5, 1)
+
+
+def test_a_process_of_an_earlier_attempt_that_goes_on_begins_no_other(tmp_path):
+    attempt(tmp_path, 1, range(4))
+    attempt(tmp_path, 2, range(2, 4))
+    attempt(tmp_path, 1, range(1))
+    assert live(tmp_path) == final(tmp_path)
+    assert live(tmp_path)["loss"]["count"] == 5
 
 
 def test_what_the_user_said_of_a_metric_decides_its_best(tmp_path):

@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int:
     from burnish.core.processes import raise_file_limit
     from burnish.core.secrets import Masker
 
-    sys.stderr = _Masked(sys.stderr, Masker.from_environment(os.environ))  # type: ignore[assignment]
+    sys.stderr = _Masked(sys.stderr, Masker.from_environment(os.environ))
     from burnish.launch.adopt import keep
     from burnish.launch.prepare import describe_kept_run
 

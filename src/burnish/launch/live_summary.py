@@ -1,7 +1,7 @@
 """The summary of each metric while a run lives: what `Scalars.summary` says of the finished run, point by point.
 
-Points that a resumed attempt replaces are taken back to the last checkpoint at or before its step, which is where
-attempts go on. Where there was none they stay counted until the run ends and the summary is made from the scalars.
+Points that a resumed attempt replaces are taken back to the checkpoint of its step, which is where attempts go on.
+Where there was none the journals are read again: they alone know what was logged between.
 """
 
 from __future__ import annotations
@@ -10,9 +10,14 @@ import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from burnish.journal import Kind, Record, Row
 from burnish.journal.direction import Best, best_direction
+
+if TYPE_CHECKING:
+    from burnish.journal.series import Series
 
 _MOST_MARKS = 8
 
@@ -32,6 +37,19 @@ class _Metric:
     nonfinite: int = 0
     best_low: tuple[float, int] | None = None
     best_high: tuple[float, int] | None = None
+
+    @classmethod
+    def of(cls, series: Series) -> Self:
+        points = series.by_step()
+        low, high = points.summary("min"), points.summary("max")
+        found = cls(low["first"], int(points.step[0]), int(low["count"]), low["last"], int(low["last_step"]))
+        found.nonfinite = int(low["nonfinite"])
+        if low["min"] == low["min"]:
+            found.low, found.high, found.is_number = low["min"], low["max"], True
+        if "best" in low:
+            found.best_low = low["best"], int(low["best_step"])
+            found.best_high = high["best"], int(high["best_step"])
+        return found
 
     def take(self, value: float, step: int) -> None:
         self.count += 1
@@ -75,10 +93,12 @@ class LiveSummary:
     """Summaries of the metrics of rank 0, over the attempts so far.
 
     Attributes:
+        folder: The run's journals.
         metrics: What is known of each.
         marks: What was known when the steps of a checkpoint were complete, by that step, oldest first.
     """
 
+    folder: Path
     metrics: dict[str, _Metric] = field(default_factory=dict)
     marks: deque[tuple[int, dict[str, _Metric]]] = field(default_factory=lambda: deque(maxlen=_MOST_MARKS))
     _attempt: int = 1
@@ -86,19 +106,41 @@ class LiveSummary:
     _awaits_first_step: bool = False
     _checkpoint: int | None = None
     _flat: dict[tuple[str, ...], list[_Metric]] = field(default_factory=dict)
+    _last: dict[str, int] = field(default_factory=dict)
+    """The sequence number of the last entry that was taken of each file."""
+    _joined: set[str] = field(default_factory=set)
+    """Files that go on with what another of their attempt has begun: they replace nothing."""
+    _is_ahead: bool = False
+    """Whether a joined file has logged in this attempt before the one that begins it."""
+    _is_stale: bool = False
 
-    def take(self, entry: Row | Record) -> None:
-        """Account for one entry of a journal of rank 0."""
+    def take(self, entry: Row | Record, file: str) -> None:
+        """Account for one entry of a journal of rank 0, whose file has this name."""
+        self._last[file] = entry.seq
         if isinstance(entry, Row):
-            self._row(entry)
+            self._row(entry, file)
         elif entry.kind == Kind.CHECKPOINT and entry.step is not None:
             self._checkpoint = entry.step
         elif entry.kind == Kind.LIFECYCLE and entry.key == "open":
             attempt = entry.payload.get("attempt")
-            if isinstance(attempt, int) and attempt != self._attempt:
-                self._attempt, self._awaits_first_step = attempt, True
+            if entry.payload.get("continues") is True:
+                self._joined.add(file)
+            if isinstance(attempt, int) and attempt > self._attempt:
+                self._attempt, self._awaits_first_step, self._is_ahead = attempt, True, False
         elif entry.kind == Kind.LIFECYCLE and entry.key == "resume" and entry.step is not None:
             self._take_back(entry.step)
+
+    def settle(self) -> None:
+        """Read the journals again, up to what was taken, where that alone tells what still counts."""
+        if not self._is_stale:
+            return
+        from burnish.launch.rebuilt import read_series  # NumPy, which few live runs need
+
+        found = read_series(self.folder, self._last)
+        self.metrics = {name: _Metric.of(series) for name, series in found.items()}
+        self._first_step = min((metric.first_step for metric in self.metrics.values()), default=None)
+        self._is_stale = False
+        self._flat.clear()
 
     def to_json(self, definitions: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, float]]:
         """Return the summaries as they stand in `run.json`, by name.
@@ -110,12 +152,16 @@ class LiveSummary:
             name: metric.to_json(best_direction(name, definitions)) for name, metric in sorted(self.metrics.items())
         }
 
-    def _row(self, row: Row) -> None:
-        if self._awaits_first_step:
+    def _row(self, row: Row, file: str) -> None:
+        if self._awaits_first_step and file in self._joined:
+            self._is_ahead = True
+        elif self._awaits_first_step:
             self._take_back(row.step - 1)
         if self._checkpoint is not None and row.step > self._checkpoint:
             # Not at the checkpoint itself: an evaluation of its step may be logged after it.
-            self.marks.append((self._checkpoint, {name: replace(metric) for name, metric in self.metrics.items()}))
+            if not self._is_stale:
+                known = {name: replace(metric) for name, metric in self.metrics.items()}
+                self.marks.append((self._checkpoint, known))
             self._checkpoint = None
         if self._first_step is None or row.step < self._first_step:
             self._first_step = row.step
@@ -136,8 +182,12 @@ class LiveSummary:
         self._awaits_first_step, self._checkpoint = False, None
         while self.marks and self.marks[-1][0] > step:
             self.marks.pop()
-        if self._first_step is None or step < self._first_step:
+        if self._is_ahead:
+            self._is_ahead, self._is_stale = False, True
+        elif self._first_step is None or step < self._first_step:
             self.metrics = {}
-        elif self.marks:
+        elif not self.marks or self.marks[-1][0] < step:
+            self._is_stale = True
+        else:
             self.metrics = {name: replace(metric) for name, metric in self.marks[-1][1].items()}
         self._flat.clear()

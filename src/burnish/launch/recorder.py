@@ -71,7 +71,7 @@ class Recorder:
         self._on_alert = on_alert
         self._reader = RunReader(paths.journals)
         self._earlier = frozenset(path.name for path in journal_files(paths.journals))
-        self._summary, self._machine = LiveSummary(), LiveSummary()
+        self._summary, self._machine = LiveSummary(paths.journals), LiveSummary(paths.journals)
         self._labels = Labels()
         self._labels.know(items(self.record, "artifacts"))
         self._alerts = AlertWatch()
@@ -249,18 +249,20 @@ class Recorder:
         for reader, entries in self._reader.read():
             source = JournalName.parse(reader.path)
             if source.rank == SYSTEM_RANK:
-                self._of_watchers(entries, is_earlier=reader.path.name in self._earlier)
+                self._of_watchers(entries, reader.path.name)
             else:
-                self._of_training(entries, source)
+                self._of_training(entries, source, reader.path.name)
             self._has_news = True
+        self._summary.settle()
 
-    def _of_watchers(self, entries: Iterable[Row | Record], *, is_earlier: bool) -> None:
+    def _of_watchers(self, entries: Iterable[Row | Record], file: str) -> None:
+        is_earlier = file in self._earlier
         for entry in entries:
             if is_earlier:
                 self._alerts.remember(entry)
-            self._machine.take(entry)
+            self._machine.take(entry, file)
 
-    def _of_training(self, entries: Iterable[Row | Record], source: JournalName) -> None:
+    def _of_training(self, entries: Iterable[Row | Record], source: JournalName, file: str) -> None:
         heard_at, leads = time.monotonic(), source.rank == 0
         found: list[Alert] = []
         for entry in entries:
@@ -268,7 +270,7 @@ class Recorder:
             self._labels.take(entry, source)
             if leads:
                 self.progress.take(entry, source.pid)
-                self._summary.take(entry)
+                self._summary.take(entry, file)
                 if not isinstance(entry, Row) and entry.kind == Kind.LIFECYCLE and entry.key == "tracking":
                     self._asked(entry.payload)
         self._tell(found)
