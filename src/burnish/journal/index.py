@@ -33,6 +33,7 @@ ConfigReader = Callable[[RunPaths], Mapping[str, Value]]
 
 T = TypeVar("T")
 
+
 class _Card(TypedDict, total=False):
     code: object
 
