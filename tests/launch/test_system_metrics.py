@@ -80,7 +80,7 @@ def test_a_busy_process_takes_about_a_core(sampler, busy, tmp_path, eventually):
     eventually(lambda: system_rows(tmp_path), "a sample")
     values = system_rows(tmp_path)[0]
     assert 0 < values["system/cpu_percent"] < 130  # other tests may want the cores too
-    assert values["system/machine_cpu_percent"] <= 101
+    assert values["system/machine_cpu_percent"] < 110
     assert values["step"] == 3
 
 

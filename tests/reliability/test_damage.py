@@ -66,7 +66,8 @@ def copy(recorded, target):
     paths = RunPaths(target)
     record = json.loads(paths.state.read_text())
     record["state"] = "running"
-    del record["attempts"][-1]["ended"]  # whoever comes next completes it again
+    last = record["attempts"][-1]  # whoever comes next completes it again, from what the journals say
+    record["attempts"][-1] = {key: value for key, value in last.items() if key not in ("ended", "exit_code")}
     paths.state.write_text(json.dumps(record))
     paths.metrics.unlink()
     return paths

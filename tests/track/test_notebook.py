@@ -140,12 +140,12 @@ def test_a_run_is_called_after_its_notebook(notebook, session, experiment):
     assert experiment.lower().replace(" ", "-") in record["name"]
 
 
-def test_killed_kernel_leaves_a_run_that_is_lost_with_all_that_it_logged(notebook):
+def test_killed_kernel_leaves_a_run_that_did_not_finish_with_all_that_it_logged(notebook):
     kernel = notebook()
     kernel("import burnish\nfor step in range(100):\n    burnish.log({'loss': float(step)}, step)")
     kernel.kill()
     (record,) = kernel.ended()
-    assert record["state"] == "lost"
+    assert record["state"] in ("failed", "lost")  # a Linux before 6.15 does not tell how it ended
     assert record["summary"]["loss"]["count"] == 100
 
 

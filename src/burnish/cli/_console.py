@@ -35,7 +35,8 @@ _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 
 def out(text: str) -> None:
     """Print a result."""
-    sys.stdout.write(text + "\n")
+    # Half a surrogate pair, as a cut token or a file's name can leave, must not end a command.
+    sys.stdout.write(text.encode(errors="backslashreplace").decode() + "\n")
     sys.stdout.flush()
 
 

@@ -217,7 +217,8 @@ def _attempts(record: RunRecord) -> list[str]:
         started, ended = attempt.get("started"), attempt.get("ended")
         took = duration(ended - started) if ended and started else "running"
         what = f"{attempt.get('reason', 'running')}, last step {attempt.get('last_step', record.get('step'))}"
-        lines.append(f"attempt {attempt.get('number')}    {iso(started)}  {took}  {what}")
+        when = iso(started) if started else "–"
+        lines.append(f"attempt {attempt.get('number')}    {when}  {took}  {what}")
     return lines
 
 

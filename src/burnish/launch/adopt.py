@@ -19,7 +19,8 @@ from burnish.journal.record import RunRecord, read_record
 from burnish.launch.recorder import Recorder
 from burnish.launch.retry import LIVE_STATES, Exit, State, final_state
 from burnish.sinks import SinkFactory, default_sinks, sink_factories
-from burnish.track.start import RUN_DIR_VARIABLE, start_keeper
+from burnish.track.hand_over import start_keeper
+from burnish.track.start import RUN_DIR_VARIABLE
 
 _log = logging.getLogger(__name__)
 _POLL_S = 0.5

@@ -49,4 +49,5 @@ def _end() -> None:
 def _finish(error: BaseException | None) -> None:
     run = _watched[0]()
     if run is not None:
+        run.is_leaving = True
         run.finish_with(error)

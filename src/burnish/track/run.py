@@ -51,6 +51,8 @@ class Run(Recording):
     ) -> None:
         super().__init__(folder, attempt=attempt, rank=rank, tiers=tiers, continues=continues)
         self.when_ended: Callable[[], None] | None = None
+        self.is_leaving = False
+        """Whether the interpreter ends: the process's exit code, which is not known yet, decides of the run."""
         self._owner_pid = os.getpid()
         self._extras_pid = self._owner_pid
         self._pending: list[tuple[Pending, dict[str, float], int, float]] = []
@@ -216,6 +218,8 @@ class Run(Recording):
         self._write_what_was_held_back()
         self.report_imports()
         payload = {"status": status, "exit_code": exit_code, "error": error, "dropped": self.dropped}
+        if self.is_leaving:
+            payload["at_exit"] = True
         self._record(Kind.LIFECYCLE, "end", payload)
         self.has_ended = self._has_extras = True
         self._writer.close()

@@ -25,8 +25,10 @@ from burnish.core.processes import ProcessIdentity
 from burnish.core.secrets import Masker
 from burnish.core.shape import section, words
 from burnish.journal.entry import Kind
+from burnish.journal.record import OVER
 from burnish.track.console import print_leniently
 from burnish.track.ending import end_with_interpreter
+from burnish.track.hand_over import start_keeper
 from burnish.track.ranks import folder_of_leader, rank_of, tell_other_ranks
 from burnish.track.run import Run
 from burnish.track.section import checked_tracking
@@ -35,10 +37,7 @@ from burnish.track.tiers import read_tiers
 RUN_DIR_VARIABLE = "BURNISH_RUN_DIR"
 ATTEMPT_VARIABLE = "BURNISH_ATTEMPT"
 JOINED_VARIABLE = "BURNISH_JOINED"
-KEEPERS_LOCK = 3
-"""The descriptor by which a keeper inherits its run's lock."""
 
-_OVER = ("finished", "failed", "stopped", "lost")
 _MARK = "number:8f2c61d0:"
 
 _log = logging.getLogger(__name__)
@@ -103,7 +102,7 @@ def _start(name: str, config: object, tracking: Mapping[str, object] | None) -> 
 def _folder_to_join() -> str:
     """Return the run directory that this process was told to join; empty where that run is over."""
     folder = os.environ.get(RUN_DIR_VARIABLE, "")
-    if folder and read_json(RunPaths(Path(folder)).state).get("state") in _OVER:
+    if folder and read_json(RunPaths(Path(folder)).state).get("state") in OVER:
         del os.environ[RUN_DIR_VARIABLE]  # of a script that began it, and that goes on
         return ""
     return folder
@@ -121,7 +120,7 @@ def _begin(name: str, config: Mapping[str, object], tracking: Mapping[str, objec
     with lock:  # the keeper holds it from its first moment: no command may take the run for an orphan meanwhile
         try:
             tell_other_ranks(paths, os.environ, _turn)
-            start_keeper(paths, lock)
+            start_keeper(paths, lock, pid=os.getpid())
         except OSError as error:
             run._lost(error)  # nothing is lost that is logged: the next Burnish command completes the record
     return run
@@ -318,24 +317,3 @@ def _numbers(value: object) -> object:
     if isinstance(value, dict):
         return {key: _numbers(item) for key, item in value.items()}
     return [_numbers(item) for item in value] if isinstance(value, list) else value
-
-
-def start_keeper(paths: RunPaths, lock: FileLock) -> None:
-    """Start a keeper in a session of its own, as nobody's child: a script may wait for all of its children.
-
-    It inherits the run's lock, and no other descriptor, or `script | cat` would hang. A shell starts it in the
-    background and ends, which costs a millisecond; a fork of this process would copy the page tables of a training.
-
-    Raises:
-        OSError: No process could be started.
-    """
-    # -P: a `queue.py` in the folder that the script was started in must not become the keeper's.
-    keeper = [sys.executable or "python3", "-P", "-m", "burnish.launch.keeper", str(paths.root), str(KEEPERS_LOCK)]
-    null = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
-    actions = [(os.POSIX_SPAWN_DUP2, lock.fd, KEEPERS_LOCK), *null]
-    shell = ["sh", "-c", '"$@" &', "sh", *keeper]
-    pid = os.posix_spawn("/bin/sh", shell, dict(os.environ), file_actions=actions, setsid=True)
-    try:
-        os.waitpid(pid, 0)
-    except ChildProcessError:
-        pass  # a script that ignores SIGCHLD has its children reaped by the kernel
