@@ -80,7 +80,7 @@ def test_log_begins_the_run_by_itself(joined, tmp_path):
 
 def test_interpreter_exit_closes_the_record_as_finished(joined, tmp_path):
     execute("import burnish; burnish.log({'x': 1.0})", cwd=tmp_path, BURNISH_RUN_DIR=str(joined))
-    assert ends(joined) == [{"status": "finished", "exit_code": 0, "error": "", "dropped": 0}]
+    assert ends(joined) == [{"status": "finished", "exit_code": 0, "error": "", "dropped": 0, "at_exit": True}]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_exception_closes_the_record_once_and_is_still_shown(joined, tmp_path, s
     done = execute(f"import burnish; burnish.start_run(); {statement}", cwd=tmp_path, BURNISH_RUN_DIR=str(joined))
     assert done.returncode != 0
     assert error.strip(": ") in done.stderr
-    assert ends(joined) == [{"status": status, "exit_code": 1, "error": error, "dropped": 0}]
+    assert ends(joined) == [{"status": status, "exit_code": 1, "error": error, "dropped": 0, "at_exit": True}]
 
 
 FORKING = """
@@ -295,9 +295,7 @@ def test_killed_plain_script_is_recorded_as_lost_with_all_that_it_logged(tmp_pat
     ("end", "state", "code"),
     [("raise SystemExit(3)", "failed", 3), ("os._exit(9)", "failed", 9), ("raise SystemExit(0)", "finished", 0)],
 )
-def test_script_that_ends_without_a_word_is_judged_by_its_exit_code_where_the_kernel_tells_it(
-    tmp_path, end, state, code
-):
+def test_script_is_judged_by_its_exit_code_where_the_kernel_tells_it(tmp_path, end, state, code):
     execute(f"import burnish, os; burnish.log({{'x': 1.0}}); {end}", cwd=tmp_path, BURNISH_RUNS=str(tmp_path / "runs"))
     _, record = kept_run(tmp_path / "runs", state, "finished", "lost")
     if os.uname().release.split(".")[:2] >= ["6", "15"]:
