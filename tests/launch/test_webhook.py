@@ -5,7 +5,7 @@ import traceback
 import pytest
 
 from burnish.launch.alerts import Alert
-from burnish.launch.notify import Notice
+from burnish.launch.notice import Notice
 from burnish.launch.webhook import Webhook, WebhookError
 
 NOTICE = Notice("20260101_toy_k7f2", "box", Alert("nan", "warning", "loss is not finite", "loss = nan", 7, 12.5))

@@ -15,7 +15,7 @@ from burnish.launch import Progress
 
 if TYPE_CHECKING:
     from burnish.experiment.submit import RunResult
-    from burnish.launch.notify import Notice
+    from burnish.launch.notice import Notice
     from burnish.launch.prepare import PreparedRun
 
 

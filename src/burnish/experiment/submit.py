@@ -30,7 +30,7 @@ from burnish.journal.index import RunIndex, find_run
 from burnish.journal.record import read_record
 from burnish.launch import Progress, RetryPolicy, Supervisor
 from burnish.launch.adopt import sinks_of
-from burnish.launch.notify import Notice
+from burnish.launch.notice import Notice
 from burnish.launch.prepare import PreparedRun, RunPlan, prepare_run
 from burnish.launch.retry import LIVE_STATES, Exit, State
 from burnish.sinks import default_sinks

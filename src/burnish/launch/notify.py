@@ -8,12 +8,12 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from burnish.core.environment import WEBHOOK_VARIABLE
 from burnish.core.secrets import Masker
 from burnish.launch.alerts import Alert
+from burnish.launch.notice import Notice
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -23,36 +23,8 @@ GROUP: Final = "burnish.alerts"
 """The entry point group by which others add channels."""
 CONSOLE: Final = "console"
 WEBHOOK: Final = "webhook"
-"""Where the webhook's address is: a credential, which stands in no file."""
 _MOST_WAITING = 100
 _JOIN_S = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """An alert as a channel gets it.
-
-    Attributes:
-        run: The run's full name.
-        host: The machine that watches it.
-        alert: What happened.
-    """
-
-    run: str
-    host: str
-    alert: Alert
-
-    @property
-    def line(self) -> str:
-        """All of it in one line, for people."""
-        text = f": {self.alert.text}" if self.alert.text else ""
-        return f"{self.run}: {self.alert.title}{text}"
-
-    def to_json(self) -> dict[str, object]:
-        """Return what is sent to a webhook: `text` is what chat services show."""
-        alert = self.alert
-        told = {"reason": alert.reason, "level": alert.level, "title": alert.title, "step": alert.step}
-        return {"text": self.line, "run": self.run, **told, "time": alert.time, "host": self.host}
 
 
 class Channel(Protocol):

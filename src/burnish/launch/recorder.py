@@ -28,7 +28,8 @@ from burnish.launch.alerts import Alert, AlertWatch
 from burnish.launch.durability import JournalSync
 from burnish.launch.labels import Labels
 from burnish.launch.live_summary import LiveSummary
-from burnish.launch.notify import Notice, Notifier
+from burnish.launch.notice import Notice
+from burnish.launch.notify import Notifier
 from burnish.launch.progress import Progress
 from burnish.launch.retry import Exit, State, describe
 from burnish.launch.tracking import Tracking

@@ -19,7 +19,7 @@ from burnish.core.errors import RunError, UsageError
 from burnish.core.files import FileLock
 from burnish.core.paths import RunPaths
 from burnish.core.processes import ProcessIdentity, limit_files, raise_file_limit, signal_group, wait_pidfd
-from burnish.launch.notify import Notice
+from burnish.launch.notice import Notice
 from burnish.launch.progress import Progress
 from burnish.launch.recorder import Recorder
 from burnish.launch.retry import Exit, RetryPolicy, State, final_state

@@ -13,7 +13,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from burnish.core.environment import WEBHOOK_VARIABLE
-from burnish.launch.notify import Notice
+from burnish.launch.notice import Notice
 
 _TIMEOUT_S = 10.0
 _PAUSES_S = (0.5, 2.0)  # between three tries
