@@ -247,6 +247,8 @@ def test_mlflow_shows_replayed_steps_twice_and_finds_no_artifacts_in_a_folder_th
 def test_wandb_offline_begins_another_file_for_a_second_process(folder):
     record = folder("wandb")
     record.run("replay")
+    began = int(time.time())
+    until(lambda: int(time.time()) > began, "another second: the files are named after it")
     assert steps(record.move().run("resume")["points"]["resumed"]) == BOTH
     assert len(list(record.root.glob("wandb/offline-run-*-same/*.wandb"))) == 2
 

@@ -185,14 +185,14 @@ def test_artifacts_of_a_run_that_is_gone_are_forgotten(runs, index):
 
 def test_change_within_one_tick_of_the_clock_is_seen(runs, index):
     """The new file has the size, the time and the inode of the old one."""
-    make(runs, "a", state="running!")
+    make(runs, "a", experiment="first")
     now = time.time_ns()
     os.utime(runs / "a" / "run.json", ns=(now, now))
-    assert index.records()[0]["state"] == "running!"
+    assert index.records()[0]["experiment"] == "first"
     file = runs / "a" / "run.json"
-    file.write_text(file.read_text().replace("running!", "finished"))
+    file.write_text(file.read_text().replace("first", "other"))
     os.utime(file, ns=(now, now))
-    assert index.records()[0]["state"] == "finished"
+    assert index.records()[0]["experiment"] == "other"
 
 
 def test_unchanged_record_is_not_read_again(runs, index):

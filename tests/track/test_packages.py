@@ -1,3 +1,4 @@
+import importlib
 import os
 import sys
 from importlib.metadata import MetadataPathFinder
@@ -22,6 +23,7 @@ def site(tmp_path, monkeypatch):
             (info / file).write_bytes(content if isinstance(content, bytes) else content.encode())
         # What is installed is known by the folder's time, which two installs of one moment share.
         MetadataPathFinder().invalidate_caches()
+        importlib.invalidate_caches()
 
     install.folder = folder
     return install
@@ -47,6 +49,10 @@ def test_module_of_no_distribution_is_own_code_unless_it_has_a_version():
 
 
 def test_distributions_that_share_a_name_are_told_apart_by_the_part_that_was_imported(site):
+    for file in ("one/__init__.py", "two.py"):  # some readers of what is installed leave out what is not there
+        path = site.folder / "space" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     site("space-one", RECORD="space/one/__init__.py,,\n")
     site("space-two", RECORD="space/two.py,,\n")
     assert imported_packages(told("space.two"), sys.executable)[0] == {"space-two": "1.0"}

@@ -7,8 +7,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from itertools import islice
+from typing import TYPE_CHECKING, cast
 
 from burnish.core.shape import items, section
+
+if TYPE_CHECKING:
+    from email.message import Message
 
 # What reading metadata that somebody else wrote may raise: bytes that are no text, a RECORD that is no CSV, no name.
 _BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration, metadata.PackageNotFoundError)
@@ -78,8 +82,10 @@ def _owners(modules: Sequence[str]) -> dict[str, dict[str, str]]:
 
 def _identity(distribution: metadata.Distribution) -> tuple[str, str]:
     try:
-        name: object = distribution.metadata["Name"]
-        version: object = distribution.metadata["Version"]
+        message = cast("Message", distribution.metadata)  # which it is in 3.11, whose stubs do not say so
+        # By `get`: `importlib_metadata`, which may stand in for the standard library's, raises for what is absent.
+        name: object = message.get("Name")
+        version: object = message.get("Version")
     except _BROKEN:
         return "", ""
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,200}", name, re.ASCII):

@@ -100,10 +100,11 @@ def _start(name: str, config: object, tracking: Mapping[str, object] | None) -> 
 
 
 def _folder_to_join() -> str:
-    """Return the run directory that this process was told to join; empty where that run is over."""
+    """Return the run directory that this process was told to join; empty where it is one that its parent has ended."""
     folder = os.environ.get(RUN_DIR_VARIABLE, "")
-    if folder and read_json(RunPaths(Path(folder)).state).get("state") in OVER:
-        del os.environ[RUN_DIR_VARIABLE]  # of a script that began it, and that goes on
+    is_inherited = os.environ.get(JOINED_VARIABLE, "").partition(":")[2] == folder
+    if folder and is_inherited and read_json(RunPaths(Path(folder)).state).get("state") in OVER:
+        del os.environ[RUN_DIR_VARIABLE]
         return ""
     return folder
 
