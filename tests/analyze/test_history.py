@@ -62,6 +62,31 @@ def test_metric_that_is_called_as_another_column_is_an_axis_beside_it(tmp_path):
     ]
 
 
+def test_along_its_own_axis_each_metric_is_where_the_run_said(run):
+    said = {"*": "time", "train/*": "tokens", "tokens": "step", "other": "absent"}
+    record = {"created": 0.0, "state": "running", "metrics": {name: {"axis": axis} for name, axis in said.items()}}
+    write_json(run / "run.json", record)
+    table = history(run, axis=None)
+    assert list(table.columns) == ["metric", "step", "time", "value", "axis", "x"]
+    assert table.columns["axis"] == ["step"] * 2 + ["tokens"] * 4
+    assert table.columns["x"] == [1, 3, None, 100.0, 100.0, 300.0]
+    write_json(run / "run.json", {**record, "metrics": {"train/loss": {"axis": "time"}}})
+    assert history(run, "train/*", axis=None).columns["x"] == [47.0, 48.0, 49.0, 50.0]
+    write_json(run / "run.json", {**record, "metrics": {"train/loss": {"axis": "absent", "best": 3}, "x": "broken"}})
+    assert history(run, ["train/loss"], axis=None).columns["x"] == [None] * 4
+    write_json(run / "run.json", {"created": 0.0, "state": "running"})
+    assert history(run, ["train/loss"], axis=None).columns["axis"] == ["step"] * 4
+
+
+def test_axes_of_each_run_are_its_own(runs):
+    folders = sorted(runs.iterdir())
+    said = {"train/loss": {"axis": "tokens"}}
+    write_json(folders[1] / "run.json", {"created": 1.0, "state": "running", "metrics": said})
+    table = histories(folders, "train/loss", axis=None)
+    assert list(table.columns) == ["run", "metric", "step", "time", "value", "axis", "x"]
+    assert table.columns["axis"] == ["step"] * 4 + ["tokens"] * 4
+
+
 def test_points_show_their_time_as_people_read_it(run):
     assert repr(history(run, "train/loss")).splitlines()[1] == "train/loss     0  1970-01-01 00:00:50Z      0"
 

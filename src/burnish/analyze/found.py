@@ -61,12 +61,12 @@ class Runs(Table):
             raise KeyError(what)
         return super().__getitem__(found[0])
 
-    def history(self, metrics: str | Iterable[str] | None = None, *, axis: str = "step", rank: int = 0) -> Table:
+    def history(self, metrics: str | Iterable[str] | None = None, *, axis: str | None = "step", rank: int = 0) -> Table:
         """Return the points of all these runs in one table, with the run's name in front. See `history`.
 
         Args:
             metrics: A name or a pattern (`eval/*`), or several; None for all.
-            axis: `step`, `time`, or a metric.
+            axis: `step`, `time`, or a metric; None for what `Run.step_metric` said of each.
             rank: The rank that logged them.
         """
         from burnish.analyze.history import histories  # numpy costs more to import than a query takes
