@@ -1,4 +1,6 @@
 import math
+import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from burnish.journal.pyramid import FACTOR, GrowingPyramid, Pyramid
 
-values_lists = st.lists(st.floats(width=32), min_size=1, max_size=700)
+values_lists = st.lists(st.floats(), min_size=1, max_size=700)
 widths = st.integers(1, 40)
 
 
@@ -36,8 +38,10 @@ def test_whole_series_keeps_its_extremes_its_mean_and_every_point(values, width)
     if kept:
         assert np.nanmin(found.low) == min(kept)
         assert np.nanmax(found.high) == max(kept)
-        mean = np.nansum(found.mean * found.count) / found.count.sum()
-        assert mean == pytest.approx(np.mean(kept), rel=1e-6, abs=1e-6 * max(map(abs, kept)))
+        held = zip(found.mean.tolist(), found.count.tolist(), strict=True)
+        mean = float(sum(Fraction(mean) * count for mean, count in held if count) / len(kept))
+        exact = float(sum(map(Fraction, kept)) / len(kept))
+        assert mean == pytest.approx(exact, rel=1e-6, abs=1e-6 * max(map(abs, kept)))
     else:
         assert np.isnan(found.low).all()
 
@@ -58,6 +62,13 @@ def test_window_covers_its_steps_and_at_most_a_group_beyond_each_edge(values, wi
         assert (low, high) == (min(inside), max(inside)) if inside else math.isnan(low)
     pixel = max(1, (last - first + 1) / width)
     assert len(reach) <= (last - first + 1) + 2 * FACTOR / 4 * pixel
+
+
+def test_mean_of_the_greatest_numbers_is_one_of_them():
+    greatest = sys.float_info.max
+    assert window([greatest] * 1000, None, None, 1).mean.tolist() == [greatest]
+    assert window([greatest, greatest, -greatest, -greatest] * 100, None, None, 1).mean[0] == 0
+    assert window([greatest, 2.0, math.nan, math.inf], None, None, 1).mean[0] == pytest.approx(greatest / 2)
 
 
 def test_narrow_window_shows_the_points_themselves():

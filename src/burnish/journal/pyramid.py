@@ -17,6 +17,7 @@ import numpy.typing as npt
 from burnish.journal.columns import Floats, Integers
 
 FACTOR = 16
+_SMALL = 2.0**-64  # of which so many times the greatest number, as there can be points, is a number
 _FINER = 4  # groups of a level for each that is shown
 PointReader = Callable[[int, int], tuple[Integers, Floats]]
 """Returns steps and values of the points from one place to before another."""
@@ -72,17 +73,29 @@ class Nodes:
         if not len(starts):
             return self[:0]
         ends = np.append(starts[1:], len(self)) - 1
+        low, high = np.fmin.reduceat(self.low, starts), np.fmax.reduceat(self.high, starts)
         count = np.add.reduceat(self.count, starts)
-        total = np.add.reduceat(np.where(self.count > 0, self.mean * self.count, 0.0), starts)
         return Nodes(
             self.first[starts],
             self.last[ends],
-            np.fmin.reduceat(self.low, starts),
-            np.fmax.reduceat(self.high, starts),
-            np.divide(total, count, out=np.full(len(starts), np.nan), where=count > 0),
+            low,
+            high,
+            self._means(starts, count, low, high),
             count,
             np.add.reduceat(self.nonfinite, starts),
         )
+
+    def _means(self, starts: Integers, count: Integers, low: Floats, high: Floats) -> Floats:
+        """Return the mean of each larger group, also of values whose sum is greater than any number."""
+        held = np.where(self.count > 0, self.mean, 0.0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = np.add.reduceat(held * self.count, starts)
+            mean: Floats = np.divide(total, count, out=np.full(len(starts), np.nan), where=count > 0)
+            over = ~np.isfinite(total)
+            if over.any():
+                small = np.add.reduceat(held * _SMALL * self.count, starts)[over]
+                mean[over] = np.clip(small / count[over] / _SMALL, low[over], high[over])
+        return mean
 
     def joined(self, other: Nodes) -> Nodes:
         """Return these and then others."""
