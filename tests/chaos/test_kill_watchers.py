@@ -68,6 +68,8 @@ class Trained:
         root, environ = self.burnish.root, self.burnish.environ
         self.process = subprocess.Popen(words, cwd=root, env=environ, start_new_session=True, **quiet)
         self.wait_for_step(3)
+        # A training that is quick may log before the record says which process it is.
+        self._eventually(lambda: "process" in self.record["attempts"][-1], "the record names the training process")
 
     def watcher(self):
         """Return the process that watches, waiting for it."""
