@@ -23,9 +23,12 @@ from burnish.core.errors import ConfigError, Problem
 # The same bounds as YAML's: see there.
 _TOO_DEEP = f"nested deeper than {_MAX_DEPTH} levels"
 
+# No possessive group that looks ahead: before Python 3.11.5 it goes on from the wrong place
+# (https://github.com/python/cpython/issues/106052), and a plain group keeps 64 bytes for each repetition. So the long
+# strings end at the first three quotes, in the one kind after an even number of backslashes.
 _STRING = (
-    r'"""[^"\\]*+(?:(?:\\[\s\S]|"{1,2}(?!"))[^"\\]*+)*+"{3,5}'
-    r"|'''[^']*+(?:'{1,2}(?!')[^']*+)*+'{3,5}"
+    r'"""[\s\S]*?(?<!\\)(?:\\\\)*+"{3,5}'
+    r"|'''[\s\S]*?'{3,5}"
     r'|"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"'
     r"|'[^'\n]*+'"
 )
