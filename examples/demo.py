@@ -20,8 +20,8 @@ from burnish.core.clock import duration
 from burnish.core.files import read_json
 from burnish.core.paths import RunPaths, find_project
 from burnish.core.processes import ProcessIdentity
+from burnish.journal.record import LIVE
 from burnish.journal.series import Scalars, load_scalars
-from burnish.launch.retry import LIVE_STATES
 from examples.statistics import change, mean_of_ends, share
 
 STAGES = ("sft", "dpo", "grpo")
@@ -96,7 +96,7 @@ def tagged(runs: Path, tag: str) -> list[Path]:
 
 def remove_earlier(runs: Path) -> int:
     """Delete the runs of an earlier demo that have ended, so that this one's are the newest; return how many."""
-    ended = [folder for folder in tagged(runs, TAG) if read_json(folder / "run.json").get("state") not in LIVE_STATES]
+    ended = [folder for folder in tagged(runs, TAG) if read_json(folder / "run.json").get("state") not in LIVE]
     for folder in ended:
         shutil.rmtree(folder)
     return len(ended)

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from burnish.journal.facts import (
     FIELDS,
-    LIVE,
     STATISTICS,
     Headline,
     artifacts_of,
@@ -18,7 +17,6 @@ from burnish.journal.facts import (
     store,
     summary_of,
 )
-from burnish.launch.retry import LIVE_STATES
 
 plain = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text()
 values = plain | st.lists(plain, max_size=3).map(tuple)
@@ -89,10 +87,6 @@ def test_artifacts_without_a_digest_are_passed_over():
 )
 def test_runs_are_ordered_by_a_number_whatever_their_record_says(created, place):
     assert newest({"created": created}) == place
-
-
-def test_states_of_runs_that_have_not_ended_are_those_of_whoever_starts_them():
-    assert LIVE == LIVE_STATES
 
 
 def metric(first, last, lowest, highest, **more):

@@ -12,7 +12,7 @@ import pytest
 
 from burnish.core.files import FileLock, write_json
 from burnish.core.processes import ProcessIdentity
-from burnish.launch.retry import LIVE_STATES
+from burnish.journal.record import LIVE
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_keeper_that_says_nothing_leaves_no_log(made_run, keeper, training, even
     eventually(lambda: made_run.record.get("supervisor"), "it has begun")
     training.communicate()
     assert process.wait(60) == 0
-    assert made_run.record["state"] not in LIVE_STATES
+    assert made_run.record["state"] not in LIVE
     assert not (made_run.paths.root / "keeper.log").exists()
 
 

@@ -11,8 +11,9 @@ from typing import Final
 
 from burnish.core.errors import UsageError
 from burnish.core.nearest import nearest, nearest_path
-from burnish.journal.facts import FIELDS, LIVE, STATISTICS, Value
+from burnish.journal.facts import FIELDS, STATISTICS, Value
 from burnish.journal.index_view import CONFIG, SUMMARY, Column, IndexView
+from burnish.journal.record import LIVE
 
 TOOK = "took"
 KNOWN: Final = (*FIELDS[: (_after := FIELDS.index("ended") + 1)], TOOK, *FIELDS[_after:])

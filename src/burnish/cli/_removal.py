@@ -19,8 +19,7 @@ from burnish.core.ids import run_id
 from burnish.core.paths import RunPaths
 from burnish.core.shape import items, section, words
 from burnish.journal.index import RunIndex
-from burnish.journal.record import RunRecord, read_record
-from burnish.launch.retry import LIVE_STATES
+from burnish.journal.record import LIVE, RunRecord, read_record
 
 _GONE = ".gone-"
 
@@ -123,7 +122,7 @@ def _candidate(paths: RunPaths, project: Path) -> Candidate:
 def _why_not(paths: RunPaths, record: RunRecord) -> str:
     if paths.root.is_symlink():
         return "its folder is a symbolic link: remove that by hand"
-    if record.get("state") in LIVE_STATES or is_locked(paths):
+    if record.get("state") in LIVE or is_locked(paths):
         return "it is live"
     return f"it is pinned: burnish pin --undo {paths.id}" if record.get("pinned") else ""
 
@@ -159,10 +158,8 @@ def remove(candidate: Candidate, project: Path) -> Candidate:
             return replace(candidate, refused="it is live")
         with lock:
             record = read_record(paths)
-            if record.get("state") in LIVE_STATES or record.get("pinned"):
-                return replace(
-                    candidate, refused="it is live" if record.get("state") in LIVE_STATES else "it is pinned"
-                )
+            if record.get("state") in LIVE or record.get("pinned"):
+                return replace(candidate, refused="it is live" if record.get("state") in LIVE else "it is pinned")
             gone = paths.root.with_name(f"{_GONE}{os.getpid()}-{paths.name}")
             paths.root.rename(gone)
             sync_folder(gone.parent)

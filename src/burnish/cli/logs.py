@@ -24,8 +24,7 @@ from burnish.core.paths import RunPaths, find_project
 from burnish.journal import Damage, JournalReader, Kind, Record, Row
 from burnish.journal.index import find_run
 from burnish.journal.reader import RunReader, journal_files
-from burnish.journal.record import read_record
-from burnish.launch.retry import LIVE_STATES
+from burnish.journal.record import LIVE, read_record
 
 _POLL_S = 0.3
 _CHUNK_BYTES = 1 << 18
@@ -62,7 +61,7 @@ def command(run: str, follow: bool, lines: int | None, grep: str, journal: bool,
         _console.err("it was started without `burnish run`, so what it printed was not kept; see --journal")
 
     def has_ended() -> bool:
-        return read_record(paths).get("state") not in LIVE_STATES
+        return read_record(paths).get("state") not in LIVE
 
     if journal:
         source = _journal(paths, keep, wanted, lines)
@@ -185,7 +184,7 @@ def _journal(paths: RunPaths, keep: Keep, kinds: frozenset[str], count: int | No
         yield from last
         yield None
     while True:
-        is_over = read_record(paths).get("state") not in LIVE_STATES
+        is_over = read_record(paths).get("state") not in LIVE
         yield from (frame.line for frame in _frames(journals, keep, kinds, {}))
         if is_over:  # before that it is a frame that is being written
             shown = (json.dumps(_damage(reader, torn), ensure_ascii=False) for reader, torn in journals.torn())

@@ -20,8 +20,8 @@ from burnish.core.paths import Project, find_project
 from burnish.core.shape import section, words
 from burnish.journal.facts import headline, is_unshipped, training_loss
 from burnish.journal.index import find_run
-from burnish.journal.record import RunRecord, read_record
-from burnish.launch.retry import LIVE_STATES, State
+from burnish.journal.record import LIVE, RunRecord, read_record
+from burnish.launch.retry import State
 
 _ON_A_SCREEN = 50
 _COLUMNS = ("id", "experiment", "state", "tries", "step", "loss", "best", "took", "when")
@@ -131,7 +131,7 @@ def _cell(name: str, value: object) -> str:
 
 def _is_left(record: RunRecord) -> bool:
     """Return whether a run ended before its sinks had taken all of it; of a live one that says nothing."""
-    return record.get("state") not in LIVE_STATES and is_unshipped(record)
+    return record.get("state") not in LIVE and is_unshipped(record)
 
 
 def _row(record: RunRecord) -> tuple[str, ...]:
@@ -161,7 +161,7 @@ def _took(record: RunRecord) -> str:
     if not isinstance(started, float):
         return "–"
     if not isinstance(ended, float):
-        return duration(time.time() - started) if record.get("state") in LIVE_STATES else "–"
+        return duration(time.time() - started) if record.get("state") in LIVE else "–"
     return duration(ended - started)
 
 

@@ -16,8 +16,7 @@ from burnish.core.ids import run_id, run_name, slug
 from burnish.core.paths import RunPaths, find_project
 from burnish.journal.annotations import annotate
 from burnish.journal.index import RunIndex, find_run
-from burnish.journal.record import read_record
-from burnish.launch.retry import LIVE_STATES
+from burnish.journal.record import LIVE, read_record
 
 
 @click.command(short_help="Give a run another name; its id stays.")
@@ -63,7 +62,7 @@ def rename_run(paths: RunPaths, name: str) -> RunPaths:
     if holders := _holders_of_paths(paths):
         hint = f"its id names it all the same; these have paths in their config: {', '.join(holders)}"
         raise RunError(f"run {paths.name} cannot be renamed: others were made from its files", hint=hint)
-    if is_locked(paths) or read_record(paths).get("state") in LIVE_STATES:
+    if is_locked(paths) or read_record(paths).get("state") in LIVE:
         raise _is_live(paths)
     return _rename(paths, target)
 
@@ -74,7 +73,7 @@ def _rename(paths: RunPaths, target: Path) -> RunPaths:
         if lock is None:
             raise _is_live(paths)
         with lock:
-            if read_record(paths).get("state") in LIVE_STATES:
+            if read_record(paths).get("state") in LIVE:
                 raise _is_live(paths)  # it was resumed, and died, since we looked
             # First: a crash in between leaves a run that was once named as it is, which harms nobody.
             annotate(paths, lambda said: replace(said, named_before=_and(said.named_before, paths.name)))

@@ -27,12 +27,12 @@ from burnish.core.shape import section, words
 from burnish.experiment.config import SECRETS_VARIABLE, RunConfig
 from burnish.experiment.registry import config_of
 from burnish.journal.index import RunIndex, find_run
-from burnish.journal.record import read_record
+from burnish.journal.record import LIVE, read_record
 from burnish.launch import Progress, RetryPolicy, Supervisor
 from burnish.launch.adopt import sinks_of
 from burnish.launch.notice import Notice
 from burnish.launch.prepare import PreparedRun, RunPlan, prepare_run
-from burnish.launch.retry import LIVE_STATES, Exit, State
+from burnish.launch.retry import Exit, State
 from burnish.sinks import default_sinks
 from burnish.track.artifacts import find_verified, split_reference
 
@@ -172,7 +172,7 @@ def prepare_resume(selector: str, project: Project) -> PreparedRun:
     lock = FileLock.try_acquire(paths.lock)
     record = read_record(paths)
     state = record.get("state")
-    if lock is None or state == "finished" or state in LIVE_STATES:
+    if lock is None or state == "finished" or state in LIVE:
         if lock is not None:
             lock.release()
         raise RunError(f"run {paths.name} is {state}: there is nothing to resume", hint=f"burnish show {paths.name}")

@@ -23,9 +23,6 @@ Value: TypeAlias = "None | bool | int | float | str | tuple[Value, ...]"
 
 Stored: TypeAlias = "None | int | float | str | bytes"
 
-LIVE: Final = frozenset({"created", "running", "retrying"})
-"""The states of runs that have not ended."""
-
 STATISTICS: Final = ("last", "min", "max", "best", "first", "count", "nonfinite", "last_step", "best_step")
 """What is known of a metric, the most asked for first."""
 

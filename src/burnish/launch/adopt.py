@@ -15,9 +15,9 @@ from burnish.core.files import FileLock
 from burnish.core.paths import RunPaths
 from burnish.core.processes import ProcessIdentity, wait_pidfd
 from burnish.journal.index import RunIndex
-from burnish.journal.record import RunRecord, read_record
+from burnish.journal.record import LIVE, RunRecord, read_record
 from burnish.launch.recorder import Recorder
-from burnish.launch.retry import LIVE_STATES, Exit, State, final_state
+from burnish.launch.retry import Exit, State, final_state
 from burnish.sinks import SinkFactory, default_sinks, sink_factories
 from burnish.track.hand_over import start_keeper
 from burnish.track.start import RUN_DIR_VARIABLE
@@ -47,7 +47,7 @@ def adopt_orphans(runs: Path) -> list[Adoption]:
     """
     done: list[Adoption] = []
     until = time.monotonic() + _FINISH_S
-    for record in RunIndex(runs).records(states=LIVE_STATES):
+    for record in RunIndex(runs).records(states=LIVE):
         paths = RunPaths(runs / str(record["name"]))
         try:
             outcome = _adopt(paths)
@@ -67,7 +67,7 @@ def _adopt(paths: RunPaths) -> str:
         return ""
     with lock:
         record = read_record(paths)
-        if record.get("state") not in LIVE_STATES:
+        if record.get("state") not in LIVE:
             return ""  # it ended between our look and our lock
         process = _training_process(paths, record)
         supervisor = ProcessIdentity.from_json(record.get("supervisor"))
@@ -90,7 +90,7 @@ def _let_finish(paths: RunPaths, record: RunRecord, until: float) -> None:
     process = None if record.get("state") == "retrying" else _training_process(paths, record)
     if process is None or not process.is_local or process.is_alive:
         return
-    while time.monotonic() < until and read_record(paths).get("state") in LIVE_STATES:
+    while time.monotonic() < until and read_record(paths).get("state") in LIVE:
         time.sleep(_LOOK_EVERY_S)
 
 
@@ -153,7 +153,7 @@ def keep(paths: RunPaths, pidfd: int | None = None) -> None:
         pidfd: A descriptor of its training process, where the caller has one; closed at the end.
     """
     record = read_record(paths)
-    if record.get("state") not in LIVE_STATES:
+    if record.get("state") not in LIVE:
         return
     process = _training_process(paths, record)
     if pidfd is None and process is not None:

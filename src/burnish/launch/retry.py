@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from signal import Signals
 from typing import Literal
 
-from burnish.journal.record import LIVE
 from burnish.track.run import EXIT_RESUME_ME
 
 _MAX_REASON = 300
@@ -16,8 +15,6 @@ _SIGNALS = frozenset({6, 7, 9, 11, 15})
 
 State = Literal["created", "running", "retrying", "finished", "failed", "stopped", "lost"]
 """`created` lasts from the making of the run directory until its supervisor has taken it over."""
-
-LIVE_STATES: frozenset[str] = LIVE
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,8 +242,7 @@ def create_run_directory(project: Project, parts: Sequence[str], now: float, env
 def _is_taken(wanted: str, paths: RunPaths, prefix: str) -> RunError:
     """Return why a run cannot have the id that it wants."""
     state = read_json(paths.state).get("state", "created")
-    is_over = state in ("finished", "failed", "stopped", "lost")
-    if is_over and state != "finished":
+    if state in OVER and state != "finished":
         hint = f"go on with it: burnish run --resume {wanted}; or set another {prefix}RUN_ID"
     else:
         hint = f"set another {prefix}RUN_ID, or unset it"
