@@ -217,8 +217,8 @@ def test_config_show_prints_one_section_as_json_too(burnish):
     assert burnish.json("config", "show", file, "retry") == {
         "values": {"retry.max_attempts": 3, "retry.backoff_s": 1.0},
         "origins": {
-            "retry.max_attempts": "default burnish/experiment/config.py:18",
-            "retry.backoff_s": "default burnish/experiment/config.py:19",
+            "retry.max_attempts": "default burnish/experiment/config.py:20",
+            "retry.backoff_s": "default burnish/experiment/config.py:21",
         },
     }
     assert burnish.json("config", "show", file, "max_steps", "--static")["values"] == {"max_steps": 20}

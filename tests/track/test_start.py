@@ -245,7 +245,8 @@ run = burnish.start_run()
 run.log({"x": 1.0})
 while not run.paths.card.exists():  # then the keeper is at work
     time.sleep(0.01)
-(keeper,) = [p for p in psutil.process_iter(["cmdline"]) if str(run.paths.root) in (p.info["cmdline"] or [])]
+mine = [p for p in psutil.process_iter(["cmdline"]) if str(run.paths.root) in (p.info["cmdline"] or [])]
+(keeper,) = [p for p in mine if "burnish.launch.keeper" in p.info["cmdline"]]  # beside it, the sinks
 keeper.send_signal(signal.SIGSTOP)
 print(keeper.pid, flush=True)
 """

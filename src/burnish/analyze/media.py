@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,9 +19,8 @@ from burnish.core.nearest import nearest
 from burnish.core.paths import RunPaths
 from burnish.core.shape import items, words
 from burnish.journal.entry import Record
-from burnish.journal.media import MediaKind, Place, find_records, load_media, media_kind
+from burnish.journal.media import MediaKind, Place, find_records, load_media, media_file, media_kind
 
-_FILE = re.compile(r"media/[0-9a-f]{64}\.(?:png|jpg|json)")
 _MOST_STEPS = 12
 
 
@@ -194,9 +192,8 @@ def _of_type(kind: type[T], found: Content, key: str) -> T:
 def _told(root: Path, record: Record, place: Place, size: int) -> Media:
     kind = media_kind(record)
     assert kind is not None
-    told, payload = record.payload.get("file"), record.payload
-    is_safe = isinstance(told, str) and _FILE.fullmatch(told) is not None
-    file = root / str(told) if is_safe else None
+    payload = record.payload
+    file = media_file(root, payload)
     return Media(
         record.key,
         kind,

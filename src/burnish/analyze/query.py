@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from burnish.analyze.condition import Expression, parse, parse_condition, refuse_no_condition
-from burnish.analyze.config_values import config_values
 from burnish.analyze.found import Runs
 from burnish.analyze.mistakes import hint_of_runs, hint_of_text, with_metrics_in_brackets
 from burnish.analyze.names import (
@@ -26,7 +25,7 @@ from burnish.analyze.names import (
 )
 from burnish.analyze.values import order
 from burnish.core.errors import UsageError
-from burnish.core.paths import find_project
+from burnish.core.paths import RunPaths, find_project
 from burnish.journal.facts import Value
 from burnish.journal.index import RunIndex
 from burnish.journal.index_view import CONFIG, FEW, SUMMARY, Column, IndexView
@@ -135,7 +134,7 @@ def find(folder: Path, query: Query, *, with_records: bool = False, cache: Path 
     )
 
     def read(*, with_config: bool) -> Found:
-        index = RunIndex(folder, cache=cache, read_config=config_values if with_config else None)
+        index = RunIndex(folder, cache=cache, read_config=_read_config if with_config else None)
         return index.read(lambda view: _Answer(view, folder).to(query, with_records=with_records))
 
     try:
@@ -144,6 +143,12 @@ def find(folder: Path, query: Query, *, with_records: bool = False, cache: Path 
         if wants_config:
             raise
     return read(with_config=True)  # which says it better when the name is one of a config
+
+
+def _read_config(paths: RunPaths) -> Mapping[str, Value]:
+    from burnish.config.flat import config_values  # 0.2 s to import, and only for runs not seen before
+
+    return config_values(paths.config)
 
 
 def split_columns(text: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 MASK = "***"
 
@@ -130,6 +130,21 @@ class Masker:
                 shown.append(self.text(word))
             hide_next = word.startswith("-") and not equals and is_secret_name(word.lstrip("-"))
         return shown
+
+
+class MaskedStream:
+    """Writes text with credentials replaced: a log stays, and may be sent to somebody."""
+
+    def __init__(self, stream: TextIO, masker: Masker) -> None:
+        self._stream = stream
+        self._masker = masker
+
+    def write(self, text: str) -> int:
+        """Write a piece of text; a credential that comes in two pieces is not seen."""
+        return self._stream.write(self._masker.text(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def literals_of_secrets(source: str) -> list[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from burnish.config import Config, Unit, broken
+from burnish.core.errors import UsageError
+from burnish.track.shipping import check_sinks
 
 SECRETS_VARIABLE = "BURNISH_SECRET_VALUES"
 """Carries config values that are masked on disk to the training process, as JSON: path to value."""
@@ -53,13 +55,25 @@ class AlertsConfig(Config):
 class TrackingConfig(Config):
     """What is recorded, how often, and where it is shipped."""
 
-    sinks: list[str] | None = Field(None, description="names of sinks; by default those that are installed")
+    sinks: list[str] | dict[str, bool | dict[str, Any]] | None = Field(
+        None, description="trackers, by name or with options; by default TensorBoard, where it is installed"
+    )
     tiers: list[TierConfig] = Field([], description="metrics that are recorded less often than they are logged")
     system_every_s: Annotated[float, Unit("s")] = Field(
         10.0, ge=0, description="between two samples of CPU, memory, GPUs, disk and network; 0 for none"
     )
     alerts: AlertsConfig = AlertsConfig()
     linger_s: Annotated[float, Unit("s")] = Field(60.0, ge=0, description="longest wait for the sinks at the end")
+
+    @model_validator(mode="after")
+    def _sinks_are_known(self) -> TrackingConfig:
+        if self.sinks is not None:
+            try:
+                check_sinks(self.sinks)
+            except UsageError as error:
+                path, _, message = error.message.partition(": ")
+                raise broken(path, message, hint=error.hint) from error
+        return self
 
 
 class RunConfig(Config):

@@ -33,8 +33,8 @@ from burnish.launch.adopt import sinks_of
 from burnish.launch.notice import Notice
 from burnish.launch.prepare import PreparedRun, RunPlan, prepare_run
 from burnish.launch.retry import Exit, State
-from burnish.sinks import default_sinks
 from burnish.track.artifacts import find_verified, split_reference
+from burnish.track.shipping import Options, read_sinks
 
 CHILD = ("-m", "burnish.experiment.child")
 
@@ -293,9 +293,8 @@ def _stated(resolved: Resolved, name: str) -> dict[str, object]:
     return {key: value for key, value in section(resolved.redacted, name).items() if key in written}
 
 
-def _ship_to(values: Mapping[str, Plain]) -> tuple[str, ...]:
-    wanted = section(values, "tracking").get("sinks")
-    return tuple(map(str, wanted)) if isinstance(wanted, list) else tuple(default_sinks())
+def _ship_to(values: Mapping[str, Plain]) -> dict[str, Options]:
+    return read_sinks(section(values, "tracking").get("sinks"))
 
 
 def _plain_command(paths: RunPaths) -> tuple[str, ...]:

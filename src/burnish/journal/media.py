@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ Picture = Literal["image", "figure", "attention"]
 MediaKind: TypeAlias = Literal[Picture, "graph", "table", "text", "histogram"]
 T = TypeVar("T")
 
+_FILE = re.compile(r"media/[0-9a-f]{64}\.(?:png|jpg|json)")
+
 _KINDS: Mapping[int, MediaKind] = {Kind.TABLE: "table", Kind.TEXT: "text", Kind.HISTOGRAM: "histogram"}
 _IN_FILES: Mapping[object, MediaKind] = {**{kind: kind for kind in get_args(Picture)}, "graph": "graph"}
 
@@ -32,6 +35,19 @@ def media_kind(record: Record) -> MediaKind | None:
         kind = record.payload.get("type")
         return _IN_FILES.get(kind) if isinstance(kind, str) else None
     return _KINDS.get(record.kind)
+
+
+def media_file(root: Path, payload: Mapping[str, object]) -> Path | None:
+    """Return the file that a record of media names; None where there is none, or the name is not one of ours.
+
+    A run may come from anywhere: no path outside its `media` folder is ever returned.
+
+    Args:
+        root: The run's folder.
+        payload: The record's payload.
+    """
+    told = payload.get("file")
+    return root / told if isinstance(told, str) and _FILE.fullmatch(told) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,19 +86,18 @@ class JournalReader:
         if offset > FILE_HEADER_BYTES:
             self._look_back_for_keys()
 
-    def read(self) -> list[Row | Record]:
-        """Return the rows and records that were completed since the last call (at most some 32 MiB)."""
-        return list(decode(self.read_bodies(), self.keys))
+    def read(self, size: int = _CHUNK_BYTES) -> list[Row | Record]:
+        """Return the rows and records that were completed since the last call, of so many bytes or one frame."""
+        return list(decode(self.read_bodies(size), self.keys))
 
-    def read_bodies(self) -> list[bytes]:
-        """Return the bodies that were completed since the last call, not decoded (at most some 32 MiB).
+    def read_bodies(self, size: int = _CHUNK_BYTES) -> list[bytes]:
+        """Return the bodies that were completed since the last call, not decoded, of so many bytes or one frame.
 
         Whoever decodes them adds the key sets that it meets to `keys`.
         """
         file = self._open()
         if not self._read_header(file):
             return []
-        size = _CHUNK_BYTES
         while True:
             file.seek(self.offset)
             raw = file.read(size)
@@ -118,6 +117,16 @@ class JournalReader:
             entries += self.read()
             if self.offset == before:
                 return entries
+
+    def read_to(self, end: int) -> list[Row | Record]:
+        """Return what stands before a byte at which an earlier reader stopped."""
+        entries: list[Row | Record] = []
+        while self.offset < end:
+            before = self.offset
+            entries += self.read(end - before)
+            if self.offset == before:
+                break
+        return entries
 
     @property
     def torn_bytes(self) -> int:
@@ -190,12 +199,16 @@ class RunReader:
     Args:
         folder: The run's journal folder.
         offsets: Where to begin in each file, by its name; elsewhere at the beginning.
+        chunk_bytes: How much of a file makes one batch.
     """
 
-    def __init__(self, folder: Path, offsets: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self, folder: Path, offsets: Mapping[str, int] | None = None, *, chunk_bytes: int = _CHUNK_BYTES
+    ) -> None:
         self.unreadable: dict[str, str] = {}
         self._folder = folder
         self._offsets = dict(offsets or {})
+        self._chunk_bytes = chunk_bytes
         self._readers: dict[str, JournalReader] = {}
         self._has_failed = False
 
@@ -212,7 +225,7 @@ class RunReader:
                 before = -1
                 while reader.offset != before and reader.torn_bytes:
                     before = reader.offset
-                    if entries := reader.read():
+                    if entries := reader.read(self._chunk_bytes):
                         yield reader, entries
                 reader.close()
             except FileNotFoundError:
@@ -224,6 +237,11 @@ class RunReader:
                 if not self._has_failed:
                     _log.warning("%s cannot be read now: %s", path, error.strerror)
                 self._has_failed = True
+
+    @property
+    def offsets(self) -> dict[str, int]:
+        """How far each file was read, by its name."""
+        return {name: reader.offset for name, reader in self._readers.items()}
 
     def torn(self) -> Iterator[tuple[JournalReader, Damage]]:
         """Yield what follows the last whole frame of each file, once nobody writes to them any more."""

@@ -18,8 +18,8 @@ from burnish.journal.index import RunIndex
 from burnish.journal.record import LIVE, RunRecord, read_record
 from burnish.launch.recorder import Recorder
 from burnish.launch.retry import Exit, State, final_state
-from burnish.sinks import SinkFactory, default_sinks, sink_factories
 from burnish.track.hand_over import start_keeper
+from burnish.track.shipping import Options, read_sinks
 from burnish.track.start import RUN_DIR_VARIABLE
 
 _log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def _adopt(paths: RunPaths) -> str:
         if any(known is not None and known.may_live_elsewhere for known in (process, supervisor)):
             return ""  # another host's or container's run on a shared disk: only from there one can see it
         if process is None or not process.is_alive:
-            return complete(paths)
+            return complete(paths, ship=False)  # a command does not wait for a tracker
         start_keeper(paths, lock)
         return "adopted"
 
@@ -94,10 +94,9 @@ def _let_finish(paths: RunPaths, record: RunRecord, until: float) -> None:
         time.sleep(_LOOK_EVERY_S)
 
 
-def sinks_of(paths: RunPaths) -> dict[str, SinkFactory]:
-    """Return what makes the sinks that a run was started with."""
-    wanted = read_record(paths).get("ship_to")
-    return sink_factories(map(str, wanted) if isinstance(wanted, list) else default_sinks())
+def sinks_of(paths: RunPaths) -> dict[str, Options]:
+    """Return the sinks that a run was started with, with their options."""
+    return read_sinks(read_record(paths).get("ship_to"))
 
 
 def _training_process(paths: RunPaths, record: RunRecord) -> ProcessIdentity | None:
@@ -122,9 +121,14 @@ def _find_process(paths: RunPaths) -> ProcessIdentity | None:
     return None
 
 
-def complete(paths: RunPaths) -> State:
-    """Finish the record of a run whose training process is gone; the caller holds its lock."""
-    recorder = Recorder(paths, sinks_of(paths))
+def complete(paths: RunPaths, *, ship: bool = True) -> State:
+    """Finish the record of a run whose training process is gone; the caller holds its lock.
+
+    Args:
+        paths: The run.
+        ship: False leaves its sinks to `burnish sync`.
+    """
+    recorder = Recorder(paths, sinks_of(paths), ship=ship)
     if not recorder.attempts:
         return _finish(recorder, Exit(None, error="it was never started"))
     last = recorder.attempts[-1]

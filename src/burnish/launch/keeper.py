@@ -10,10 +10,6 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
-
-if TYPE_CHECKING:
-    from burnish.core.secrets import Masker
 
 _LOG = "keeper.log"
 _STDERR = 2
@@ -29,9 +25,9 @@ def main(argv: list[str]) -> int:
     from burnish.core.files import FileLock
     from burnish.core.paths import RunPaths
     from burnish.core.processes import raise_file_limit
-    from burnish.core.secrets import Masker
+    from burnish.core.secrets import MaskedStream, Masker
 
-    sys.stderr = _Masked(sys.stderr, Masker.from_environment(os.environ))
+    sys.stderr = MaskedStream(sys.stderr, Masker.from_environment(os.environ))
     from burnish.launch.adopt import keep
     from burnish.launch.prepare import describe_kept_run
 
@@ -53,20 +49,6 @@ def _close_all_but(*kept: int) -> None:
         os.set_inheritable(fd, False)
         begin = fd + 1
     os.closerange(begin, last)
-
-
-class _Masked:
-    """Writes text with credentials replaced: a log stays, and may be sent to somebody."""
-
-    def __init__(self, stream: TextIO, masker: Masker) -> None:
-        self._stream = stream
-        self._masker = masker
-
-    def write(self, text: str) -> int:
-        return self._stream.write(self._masker.text(text))
-
-    def flush(self) -> None:
-        self._stream.flush()
 
 
 def _write_stderr_to(path: Path) -> bool:

@@ -22,6 +22,7 @@ from burnish.isolate.git import read_code_state
 from burnish.journal.record import read_record
 from burnish.launch.retry import RetryPolicy
 from burnish.track.card import collect_card, find_seeds, write_card
+from burnish.track.shipping import Options
 from burnish.track.start import create_run_directory, write_first_record
 
 
@@ -34,7 +35,7 @@ class RunPlan:
         name_parts: What the run's name says between date and random part.
         command: The command line that trains.
         policy: When to start it again.
-        ship_to: Names of the sinks.
+        ship_to: The sinks, with their options.
         needs_end_record: Whether the command is known to close its record.
         resolved: The config, for an experiment.
         tags: Words to find the run by.
@@ -50,7 +51,7 @@ class RunPlan:
     name_parts: tuple[str, ...]
     command: tuple[str, ...]
     policy: RetryPolicy
-    ship_to: tuple[str, ...] = ()
+    ship_to: Mapping[str, Options] = field(default_factory=dict)
     needs_end_record: bool = False
     resolved: Resolved | None = None
     tags: tuple[str, ...] = ()
@@ -114,7 +115,7 @@ def prepare_run(
         "command_is_masked": shown != list(plan.command),
         "directory": str(Path.cwd()),
         "project": str(project.root),
-        "ship_to": list(plan.ship_to),
+        "ship_to": masker.tree(plan.ship_to),
         "retry": asdict(plan.policy),
         "needs_end_record": plan.needs_end_record,
         "tracking": dict(plan.tracking),

@@ -33,7 +33,8 @@ from burnish.launch.notify import Notifier
 from burnish.launch.progress import Progress
 from burnish.launch.retry import Exit, State, describe
 from burnish.launch.tracking import Tracking
-from burnish.sinks import Shipper, SinkFactory
+from burnish.sinks import Shipper, finish_all
+from burnish.track.shipping import Options, read_sinks
 
 if TYPE_CHECKING:
     from burnish.launch.system_metrics import SystemSampler
@@ -50,7 +51,8 @@ class Recorder:
 
     Args:
         paths: The run.
-        sinks: Where its journal is shipped, by name.
+        sinks: Where its journal is shipped: options by name.
+        ship: False ships nothing, and only says what is left.
         on_alert: Shows an alert on the console; without it such alerts are warnings of the log.
         clock: Returns seconds since the epoch.
     """
@@ -58,8 +60,9 @@ class Recorder:
     def __init__(
         self,
         paths: RunPaths,
-        sinks: Mapping[str, SinkFactory],
+        sinks: Mapping[str, Options],
         *,
+        ship: bool = True,
         on_alert: Callable[[Notice], None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -87,8 +90,9 @@ class Recorder:
         self._sampler: SystemSampler | None = None
         self._watched: ProcessIdentity | None = None
         self._drop_drafts()
-        self._shippers = [Shipper(paths, name, make) for name, make in sinks.items()]
-        for shipper in self._shippers:
+        self._shippers = [Shipper(paths, name, options) for name, options in sinks.items()]
+        self._ships = ship
+        for shipper in self._shippers if ship else ():
             shipper.start()
 
     @property
@@ -101,6 +105,8 @@ class Recorder:
     def poll(self) -> Progress:
         """Read what was logged since the last call, and refresh `run.json` now and then."""
         self._read()
+        for shipper in self._shippers:
+            shipper.look()
         self._tell(self._alerts.look(self.progress.step, time.monotonic(), self._clock()))
         if self._has_news and time.monotonic() >= self._write_after:
             self.write()
@@ -166,7 +172,7 @@ class Recorder:
         self.write()
 
     def finish(self, state: State, ended: Exit, hurry: Callable[[], bool] = lambda: False) -> None:
-        """Complete the record: alerts, sinks, metrics, card, and last of all the state.
+        """Complete the record: alerts, metrics, card, sinks, and last of all the state.
 
         Args:
             state: The run's final state.
@@ -184,8 +190,6 @@ class Recorder:
             reason = "the process exited with code 0 before training was finished"
         self._tell(self._alerts.finished(state, reason, step=self.progress.step, at=self._clock()))
         self._journal.close()
-        for shipper in self._shippers:
-            shipper.finish(state, self._tracking.linger_s, hurry)
         self.record.pop("retry_at", None)
         at = self.attempts[-1].get("ended") if self.attempts else None
         self.record.update(exit_code=ended.shell_code, reason=reason, ended=at or self._clock())
@@ -195,12 +199,16 @@ class Recorder:
         except OSError as error:
             # The journal is intact and can be compacted later; a full disk must not leave the run unfinished.
             _log.warning("run %s: cannot write %s: %s", self.paths.name, self.paths.metrics.name, error)
-        self.record["state"] = state
+        ending = {**self.record, "state": state}
         limit_s, reported = self._tracking.linger_s, self.progress.reported
-        self._try(lambda: complete_card(self.paths, self.record, reported, limit_s=limit_s, hurry=hurry))
+        self._try(lambda: complete_card(self.paths, ending, reported, limit_s=limit_s, hurry=hurry))
         if not self.record.get("config"):  # of a script: its config is known when it has told it
             self.record["config"] = section(read_card(self.paths), "config")
         self._sync.finish()
+        self._try(lambda: write_json(self.paths.state, self.record))  # all but the state, for whoever tells a tracker
+        finish_all(self._shippers, state, limit_s, hurry)
+        self.record["sinks"] = self._shipped()
+        self.record["state"] = state
         self._try(lambda: write_json(self.paths.state, self.record, durable=True))
         self._reader.close()
         until = time.monotonic() + _NOTIFY_S
@@ -211,6 +219,8 @@ class Recorder:
         """Let go of the run as it stands; whoever holds its lock next goes on from there."""
         if self._sampler is not None:
             self._sampler.close()
+        for shipper in self._shippers:
+            shipper.stop()
         self._journal.close()
         self._sync.finish()
         self._reader.close()
@@ -236,6 +246,8 @@ class Recorder:
         """Watch as the script asks that was started by `burnish run`; what was said there counts more."""
         said = section(self.record, "tracking")
         self.record["tracking"] = {**section_of_script, **{key: value for key, value in said.items() if value}}
+        if "sinks" in section_of_script and "sinks" not in said:
+            self._ship_to(read_sinks(section_of_script["sinks"]))
         tracking, before = Tracking.of(self.record), self._tracking
         if tracking == before:
             return  # a process that takes over reads it again
@@ -245,6 +257,21 @@ class Recorder:
             self._sampler = None
         if self._watched is not None:
             self.watch(self._watched)
+
+    def _ship_to(self, wanted: Mapping[str, Options]) -> None:
+        """Ship to other sinks from now on; those that stay keep at it."""
+        if wanted == section(self.record, "ship_to"):
+            return
+        before, self.record["ship_to"] = section(self.record, "ship_to"), dict(wanted)
+        kept = [shipper for shipper in self._shippers if wanted.get(shipper.name) == before.get(shipper.name)]
+        for shipper in self._shippers:
+            if shipper not in kept:
+                shipper.stop()
+        known = {shipper.name for shipper in kept}
+        added = [Shipper(self.paths, name, options) for name, options in wanted.items() if name not in known]
+        self._shippers = [*kept, *added]
+        for shipper in added if self._ships else ():
+            shipper.start()
 
     def _read(self) -> None:
         for reader, entries in self._reader.read():
@@ -304,7 +331,7 @@ class Recorder:
             latest=self.progress.latest,
             dropped=self.progress.dropped,
             lost=self.progress.lost,
-            sinks={shipper.name: shipper.status.to_json() for shipper in self._shippers},
+            sinks=self._shipped(),
             summary={**self._machine.to_json(definitions), **self._summary.to_json(definitions)},
             tags=list(dict.fromkeys([*words(self.record, "tags"), *labels.tags])),
             notes=labels.notes,
@@ -314,6 +341,10 @@ class Recorder:
             thinned=labels.thinned,
         )
         self.record.setdefault("alerts", [])
+
+    def _shipped(self) -> dict[str, object]:
+        """Return how far each sink is; those that `burnish sync` has shipped to besides stay in the record."""
+        return {**section(self.record, "sinks"), **{s.name: s.status.to_json() for s in self._shippers}}
 
     def _drop_drafts(self) -> None:
         """Remove what earlier watchers left that were killed while they wrote: only one at a time has the lock."""

@@ -23,7 +23,7 @@ from burnish.launch.notice import Notice
 from burnish.launch.progress import Progress
 from burnish.launch.recorder import Recorder
 from burnish.launch.retry import Exit, RetryPolicy, State, final_state
-from burnish.sinks import SinkFactory
+from burnish.track.shipping import Options
 from burnish.track.start import ATTEMPT_VARIABLE, RUN_DIR_VARIABLE
 
 _POLL_S = 0.1
@@ -36,7 +36,7 @@ class Supervisor:
         paths: The run directory, made already.
         command: The command line that trains.
         policy: When to start it again.
-        sinks: Where the journal is shipped, by name.
+        sinks: Where the journal is shipped: options by name.
         directory: The folder that the command runs in; this process's own when left out.
         needs_end_record: The command is known to close its record, so exit 0 without that is a failure.
         environ: The environment of the child, to which the run is added.
@@ -50,7 +50,7 @@ class Supervisor:
         command: Sequence[str],
         *,
         policy: RetryPolicy,
-        sinks: Mapping[str, SinkFactory],
+        sinks: Mapping[str, Options],
         directory: str | None = None,
         needs_end_record: bool = False,
         environ: Mapping[str, str] | None = None,

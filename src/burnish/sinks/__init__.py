@@ -1,17 +1,17 @@
-"""Shipping a journal elsewhere: the contract, the thread that drives it, and the sinks that come with Burnish."""
+"""Shipping a journal elsewhere: the contract, the process around each sink, and the sinks that come with Burnish."""
 
-from burnish.sinks.base import Batch, Sink, SinkState
-from burnish.sinks.builtin import SinkFactory, default_sinks, sink_factories
-from burnish.sinks.memory import MemorySink
-from burnish.sinks.shipper import Shipper
+from burnish.sinks.base import MAPPED, WHERE, Batch, Gone, Refused, Sink, SinkState
+from burnish.sinks.shipper import Shipper, ShipStatus, finish_all
 
 __all__ = [
+    "MAPPED",
+    "WHERE",
     "Batch",
-    "MemorySink",
+    "Gone",
+    "Refused",
+    "ShipStatus",
     "Shipper",
     "Sink",
-    "SinkFactory",
     "SinkState",
-    "default_sinks",
-    "sink_factories",
+    "finish_all",
 ]

@@ -176,7 +176,7 @@ def find_artifact(root: Path, name: str) -> Artifact:
     paths = RunPaths(root)
     record = read_record(paths)
     told = [entry for entry in items(record, "artifacts") if isinstance(entry, dict)]
-    made = [_of_payload(str(entry.get("name")), entry, paths.name) for entry in told if entry.get("role") == "made"]
+    made = [read_payload(str(entry.get("name")), entry, paths.name) for entry in told if entry.get("role") == "made"]
     if record.get("state") not in OVER or name not in {artifact.name for artifact in made if artifact}:
         made = _in_journals(paths)
     found = [artifact for artifact in made if artifact is not None]
@@ -279,10 +279,10 @@ def _in_journals(paths: RunPaths) -> list[Artifact | None]:
     finally:
         reader.close()
     entries.sort(key=lambda entry: entry.time)
-    return [_of_payload(entry.key, entry.payload, paths.name) for entry in entries]
+    return [read_payload(entry.key, entry.payload, paths.name) for entry in entries]
 
 
-def _of_payload(name: str, payload: Mapping[str, object], run: str) -> Artifact | None:
+def read_payload(name: str, payload: Mapping[str, object], run: str) -> Artifact | None:
     """Return the artifact that a record tells of; None where the record is not one that Burnish writes."""
     size, count, metadata = payload.get("bytes"), payload.get("files", 1), payload.get("metadata")
     digest, path = payload.get("sha256"), payload.get("path")

@@ -7,6 +7,7 @@ from typing import Final
 
 from burnish.core.errors import UsageError
 from burnish.core.nearest import nearest
+from burnish.track.shipping import check_sinks, read_sinks
 from burnish.track.tiers import Tier
 
 REASONS: Final = ("nan", "crash", "stall", "finished", "alert")
@@ -26,7 +27,8 @@ def checked_tracking(tracking: Mapping[str, object]) -> dict[str, object]:
         if key in checked:
             checked[key] = _seconds(checked[key], key)
     if "sinks" in checked:
-        checked["sinks"] = _words(checked["sinks"], "sinks")
+        check_sinks(checked["sinks"])
+        checked["sinks"] = read_sinks(checked["sinks"])
     if "tiers" in checked:
         tiers = checked["tiers"]
         if not isinstance(tiers, list | tuple):

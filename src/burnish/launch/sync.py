@@ -1,0 +1,137 @@
+"""Shipping what trackers have not got: what a dead supervisor left, or was left while a tracker was away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from burnish.core.errors import RunError, UsageError
+from burnish.core.files import FileLock, write_json
+from burnish.core.paths import RunPaths
+from burnish.core.shape import section
+from burnish.journal.facts import is_unshipped
+from burnish.journal.index import RunIndex
+from burnish.journal.record import LIVE, read_own_record, read_record
+from burnish.launch.adopt import sinks_of
+from burnish.sinks import Shipper, ShipStatus
+from burnish.track.shipping import Options, check_sinks
+
+_LOOK_S: Final = 0.05
+_PATIENCE_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What became of one run.
+
+    Attributes:
+        paths: The run.
+        sinks: How far each sink is.
+        live: Somebody looks after the run, and ships it; nothing was done here.
+    """
+
+    paths: RunPaths
+    sinks: Mapping[str, ShipStatus] = field(default_factory=dict)
+    live: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every sink has got all of it."""
+        return all(map(_is_whole, self.sinks.values()))
+
+
+def _is_whole(status: ShipStatus) -> bool:
+    return status.closed and not status.error and not status.behind_bytes
+
+
+def unshipped_runs(runs: Path) -> list[RunPaths]:
+    """Return the runs that ended before their sinks had taken all of them, oldest first."""
+    records = RunIndex(runs).records()
+    left = [r for r in records if r.get("state") not in LIVE and is_unshipped(r)]
+    return [RunPaths(runs / str(record["name"])) for record in reversed(left)]
+
+
+def sync_run(
+    paths: RunPaths,
+    *,
+    to: Collection[str] = (),
+    from_start: bool = False,
+    patience_s: float = _PATIENCE_S,
+    on_progress: Callable[[float], None] = lambda done: None,
+) -> Synced:
+    """Ship a run that has ended to its sinks, all at once.
+
+    Args:
+        paths: The run.
+        to: The sinks; by default those that it was started with. Others are shipped to with default options.
+        from_start: Ship everything again: for a tracker that was emptied, or whose run was deleted.
+        patience_s: How long a sink may fail before it is left behind.
+        on_progress: Told the share of bytes that are shipped, from 0 to 1.
+
+    Raises:
+        UsageError: Nobody has such a sink.
+        RunError: There is no such run any more.
+    """
+    wanted = _wanted(paths, to)
+    lock = FileLock.try_acquire(paths.lock)
+    if lock is None:
+        return Synced(paths, live=True)
+    with lock:
+        record = read_record(paths)
+        state = str(record.get("state"))
+        if state in LIVE:
+            return Synced(paths, live=True)
+        shippers = [Shipper(paths, name, options, from_start=from_start) for name, options in wanted.items()]
+        with _started([s for s in shippers if from_start or not _is_whole(s.status)]):
+            _wait(shippers, state, patience_s, on_progress)
+            found = {shipper.name: shipper.status for shipper in shippers}
+        told = read_own_record(paths)
+        told["sinks"] = {**section(told, "sinks"), **{name: status.to_json() for name, status in found.items()}}
+        try:
+            write_json(paths.state, told, durable=True)
+        except OSError as error:
+            raise RunError(f"run {paths.name}: cannot write its record: {error.strerror}") from error
+    return Synced(paths, found)
+
+
+def _wanted(paths: RunPaths, to: Collection[str]) -> dict[str, Options]:
+    own = sinks_of(paths)
+    check_sinks(list(to))
+    if not to and not own:
+        raise UsageError(f"run {paths.name} has no sinks", hint=f"name one: burnish sync {paths.id} --to mlflow")
+    return {name: own.get(name, {}) for name in dict.fromkeys(to)} if to else own
+
+
+@contextmanager
+def _started(shippers: Sequence[Shipper]) -> Iterator[None]:
+    try:
+        for shipper in shippers:
+            shipper.start()
+        yield
+    finally:
+        for shipper in shippers:
+            shipper.stop()
+
+
+def _wait(shippers: Sequence[Shipper], state: str, patience_s: float, on_progress: Callable[[float], None]) -> None:
+    """Look at sinks until each has closed, refused, or failed for too long."""
+    for shipper in shippers:
+        shipper.end(state)
+    total = max(1, sum(shipper.status.behind_bytes for shipper in shippers))
+    failing_since: dict[str, float] = {}
+    waiting = list(shippers)
+    while waiting:
+        time.sleep(_LOOK_S)
+        now = time.monotonic()
+        for shipper in waiting:
+            shipper.look()
+            if shipper.status.error:
+                failing_since.setdefault(shipper.name, now)
+            else:
+                failing_since.pop(shipper.name, None)
+        on_progress(max(0.0, 1 - sum(shipper.status.behind_bytes for shipper in shippers) / total))
+        waiting = [s for s in waiting if not s.is_done and now - failing_since.get(s.name, now) < patience_s]
