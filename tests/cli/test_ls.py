@@ -95,7 +95,8 @@ def test_run_whose_sinks_are_behind_is_marked_and_it_is_said_what_that_means(lis
     done = listed("ls", "-n", "1")
     assert "finished (unshipped)" in done.stdout
     assert (
-        done.stderr == "unshipped: a tracker has not got all of these runs; which, and why: burnish show RUN --json\n"
+        done.stderr
+        == "unshipped: a tracker has not got all of these runs; why: burnish show RUN; to ship them: burnish sync\n"
     )
     assert listed.json("ls", "--where", "unshipped", "--columns", "id") == {"runs": [{"id": "dddd"}]}
 

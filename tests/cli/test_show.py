@@ -87,6 +87,12 @@ def test_what_was_left_out_or_lost_and_what_is_behind_is_told(lines):
         dropped=3,
         sinks={
             "tensorboard": {"shipped": 9, "behind_bytes": 0, "error": ""},
+            "wandb": {
+                "behind_bytes": 0,
+                "error": "",
+                "where": "wandb/offline-run-x",
+                "mapped": {"log line": 1200, "a": 0},
+            },
             "mlflow": {"shipped": 0, "behind_bytes": 2048, "error": "connection refused"},
         },
     )
@@ -94,6 +100,8 @@ def test_what_was_left_out_or_lost_and_what_is_behind_is_told(lines):
     assert "  not kept     table samples: ValueError: no columns" in shown
     assert "  dropped      3 calls whose record could not be written" in shown
     assert "  behind       mlflow, 2.0 KiB of journal not shipped: connection refused" in shown
+    assert "  tracker      wandb: wandb/offline-run-x" in shown
+    assert "               wandb holds otherwise, or not at all: log line 1,200" in shown
     assert not [line for line in shown if "tensorboard" in line]
 
 

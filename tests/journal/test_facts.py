@@ -70,6 +70,12 @@ def test_run_is_unshipped_when_a_sink_is_behind_or_failed(sinks, unshipped):
     assert fields_of("a", {"sinks": sinks})["unshipped"] is unshipped
 
 
+@pytest.mark.parametrize(("state", "unshipped"), [("finished", True), ("running", False)])
+def test_run_whose_end_a_sink_does_not_know_is_unshipped(state, unshipped):
+    sinks = {"a": {"behind_bytes": 0, "error": "", "closed": False}}
+    assert fields_of("a", {"state": state, "sinks": sinks})["unshipped"] is unshipped
+
+
 def test_summary_has_every_statistic_and_of_a_live_run_at_least_the_latest_value():
     record = {"summary": {"loss": {"last": 1.5, "count": 3}}, "latest": {"loss": 9.0, "lr": 0.1}}
     found = {name: dict(zip(STATISTICS, known, strict=True)) for name, known in summary_of(record).items()}

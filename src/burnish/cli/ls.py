@@ -113,7 +113,9 @@ def _show_records(records: list[RunRecord]) -> None:
     rows = [(*_row(record), *((", ".join(words(record, "tags")),) if has_tags else ())) for record in records]
     _console.table(columns, rows, right=(3, 4, 5, 7), drop=_LEAST)
     if any(_is_left(record) for record in records):
-        _console.err("unshipped: a tracker has not got all of these runs; which, and why: burnish show RUN --json")
+        _console.err(
+            "unshipped: a tracker has not got all of these runs; why: burnish show RUN; to ship them: burnish sync"
+        )
 
 
 def _show_columns(found: Found) -> None:

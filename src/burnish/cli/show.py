@@ -69,7 +69,7 @@ def _show(paths: RunPaths, record: RunRecord, checkpoints: list[dict[str, object
     if record.get("group"):
         _console.out(_console.visible(f"  group        {record['group']}"))
     about = (*_attempts(record), *_lineage(record), *_labels(record), *_notes(record), *_media(record))
-    for line in (*about, *_troubles(record), *_completeness(read_card(paths))):
+    for line in (*about, *_troubles(record), *_sinks(record), *_completeness(read_card(paths))):
         _console.out(_console.visible(f"  {line}"))
     tables = (_config_table(paths), _artifacts_table(record), _checkpoints_table(checkpoints))
     _print_tables(_metrics_table(record, ()), *tables)
@@ -179,7 +179,7 @@ def _completeness(card: Mapping[str, object]) -> list[str]:
 
 
 def _troubles(record: RunRecord) -> list[str]:
-    """Return what the reader of a run's numbers should know: alerts, what is missing, sinks that are behind."""
+    """Return what the reader of a run's numbers should know: alerts, and what is missing."""
     lines = [_alert(alert) for alert in items(record, "alerts") if isinstance(alert, dict)]
     thinned = [f"{count:,} of {rule}" for rule, count in section(record, "thinned").items() if _is_count(count)]
     if thinned:
@@ -190,11 +190,23 @@ def _troubles(record: RunRecord) -> list[str]:
             lines.append(f"not kept     {what}: {first_line(str(lost.get('error', '')))}")
     if _is_count(dropped := record.get("dropped")):
         lines.append(f"dropped      {dropped} calls whose record could not be written")
-    for name, status in section(record, "sinks").items():
-        if isinstance(status, dict) and (_is_count(behind := status.get("behind_bytes")) or status.get("error")):
-            error = f": {status['error']}" if status.get("error") else ""
-            lines.append(f"behind       {name}, {_size(behind or 0)} of journal not shipped{error}")
     return lines
+
+
+def _sinks(record: RunRecord) -> Iterator[str]:
+    """Yield where to look at the run in trackers, and what they have not got, or not as it was."""
+    for name, status in section(record, "sinks").items():
+        if not isinstance(status, dict):
+            continue
+        if _is_count(behind := status.get("behind_bytes")) or status.get("error"):
+            error = f": {first_line(str(status['error']))}" if status.get("error") else ""
+            yield f"behind       {name}, {_size(behind or 0)} of journal not shipped{error}"
+        elif status.get("where"):
+            yield f"tracker      {name}: {status['where']}"
+        mapped = {rule: count for rule, count in section(status, "mapped").items() if _is_count(count)}
+        if mapped:
+            told = ", ".join(f"{rule} {count:,}" for rule, count in mapped.items())
+            yield f"             {name} holds otherwise, or not at all: {told}"
 
 
 def _alert(alert: dict[str, object]) -> str:

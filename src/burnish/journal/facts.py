@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 from burnish.core.ids import run_id
 from burnish.core.shape import items, section, words
 from burnish.journal.direction import Best, best_direction
-from burnish.journal.record import RunRecord
+from burnish.journal.record import OVER, RunRecord
 
 Value: TypeAlias = "None | bool | int | float | str | tuple[Value, ...]"
 """What a column of the index holds; a list of values is a tuple."""
@@ -153,8 +153,10 @@ def config_name(record: RunRecord, which: str) -> str:
 
 
 def is_unshipped(record: RunRecord) -> bool:
-    """Return whether a sink has not taken all of a run's journal."""
+    """Return whether a sink has not taken all of a run's journal, or does not know that the run is over."""
     sinks = [sink for sink in section(record, "sinks").values() if isinstance(sink, dict)]
+    if record.get("state") in OVER and any(sink.get("closed") is False for sink in sinks):
+        return True
     return any(sink.get("error") or (_number(sink.get("behind_bytes")) or 0) for sink in sinks)
 
 

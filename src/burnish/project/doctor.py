@@ -8,16 +8,22 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import metadata
 from importlib.util import find_spec
 from typing import Literal
 
 from burnish.core.errors import BurnishError
 from burnish.core.hardware import read_machine
 from burnish.core.paths import Project
+from burnish.journal.facts import is_unshipped
 from burnish.journal.index import RunIndex
+from burnish.journal.record import LIVE
+from burnish.launch.notify import GROUP as CHANNELS
+from burnish.track.shipping import GROUP as SINKS
 
 Level = Literal["ok", "note", "problem"]
 _MIN_FREE_BYTES = 5 << 30
+_PLUGINS = (SINKS, CHANNELS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,15 @@ class Check:
 
 def examine(project: Project) -> list[Check]:
     """Run every check; one that fails itself is reported as a problem."""
-    checks: list[Callable[[Project], Iterator[Check]]] = [_python, _git, _runs_folder, _machine, _packages, _runs]
+    checks: list[Callable[[Project], Iterator[Check]]] = [
+        _python,
+        _git,
+        _runs_folder,
+        _machine,
+        _packages,
+        _plugins,
+        _runs,
+    ]
     found: list[Check] = []
     for check in checks:
         try:
@@ -94,6 +108,8 @@ def _packages(project: Project) -> Iterator[Check]:
     for module, extra, what in (
         ("trl", "trl", "SFT, DPO and GRPO experiments"),
         ("tensorboard", "tensorboard", "the TensorBoard sink"),
+        ("mlflow", "mlflow", "the MLflow sink"),
+        ("wandb", "wandb", "the W&B sink"),
     ):
         if find_spec(module) is None:
             yield Check(module, "note", f"not installed: {what} cannot be used", f"pip install 'burnish[{extra}]'")
@@ -101,19 +117,36 @@ def _packages(project: Project) -> Iterator[Check]:
             yield Check(module, "ok", "installed")
 
 
+def _plugins(project: Project) -> Iterator[Check]:
+    """Load what other packages bring: a broken one shows here, not in the middle of a run."""
+    for group in _PLUGINS:
+        points = sorted(metadata.entry_points(group=group))
+        names = [point.name for point in points]
+        for point in points:
+            package = point.dist.name if point.dist else point.value
+            what = f"{group}: {point.name} of {package}"
+            if names.count(point.name) > 1:
+                yield Check(
+                    "plugin", "problem", f"{what} has a name that another package uses too", "remove one of them"
+                )
+                continue
+            try:
+                point.load()
+            except Exception as error:  # noqa: BLE001  one of the five walls: plugin load
+                yield Check(
+                    "plugin", "problem", f"{what} cannot be loaded: {error}", f"pip install --upgrade {package}"
+                )
+            else:
+                yield Check("plugin", "ok", what)
+
+
 def _runs(project: Project) -> Iterator[Check]:
     records = RunIndex(project.runs).records()
-    behind = [r for r in records if r.get("state") == "finished" and _is_behind(r)]
+    behind = [r for r in records if r.get("state") not in LIVE and is_unshipped(r)]
     lost = [str(r.get("id")) for r in records if r.get("state") == "lost"]
     if behind:
         names = ", ".join(str(r.get("id")) for r in behind)
-        yield Check("shipping", "note", f"finished, but not all shipped to their sinks: {names}")
+        yield Check("shipping", "note", f"over, but not all shipped to their trackers: {names}", "burnish sync")
     if lost:
         yield Check("lost runs", "note", f"{', '.join(lost)}", f"burnish run --resume {lost[0]}")
     yield Check("records", "ok", f"{len(records)} runs")
-
-
-def _is_behind(record: dict[str, object]) -> bool:
-    sinks = record.get("sinks")
-    states = sinks.values() if isinstance(sinks, dict) else ()
-    return any(isinstance(state, dict) and state.get("behind_bytes") for state in states)
