@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from burnish.config.flat import Leaf, config_values
 from burnish.core.errors import ConfigError
@@ -11,6 +12,9 @@ from burnish.core.files import read_json
 from burnish.core.paths import RunPaths
 from burnish.core.shape import section, words
 from burnish.journal.record import read_record
+
+_OF_ANY_RUN: Final = ("name", "group", "tags", "retry", "tracking")
+"""Sections that do not say what is trained: told last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +28,11 @@ class About:
         group: Runs of one config with several seeds, or what the user called it.
         tags: Words to find it by.
         created: Seconds since the epoch.
-        config: Values by dotted path; empty until they are known, which for a script is after its start.
+        config: Values by dotted path, those of the training first; empty until they are known, which for a script is
+            after its start.
         sweep: The sweep that it is part of: `id`, `number`, `of`, `values`; empty for none.
         code: Commit, branch and so on; empty outside a repository.
-        command: What was run.
+        command: What was typed.
         metrics: `{"axis", "best"}` by pattern, as `step_metric` said.
         record: The whole `run.json`.
     """
@@ -61,7 +66,7 @@ def read_about(run: RunPaths) -> About:
         config=_config(run),
         sweep=section(record, "sweep"),
         code=section(card, "code"),
-        command=words(record, "command"),
+        command=words(record, "typed") or words(record, "command"),
         metrics=section(record, "metrics"),
         record=record,
     )
@@ -73,5 +78,6 @@ def _config(run: RunPaths) -> Mapping[str, Leaf]:
     except (ConfigError, OSError):
         return {}
     # A list is told whole; its elements one by one would be said twice.
-    lists = [f"{path}." for path, value in found.items() if isinstance(value, tuple)]
-    return {path: value for path, value in found.items() if not path.startswith(tuple(lists))}
+    lists = tuple(f"{path}." for path, value in found.items() if isinstance(value, tuple))
+    told = [(path, value) for path, value in found.items() if not path.startswith(lists)]
+    return dict(sorted(told, key=lambda both: both[0].partition(".")[0] in _OF_ANY_RUN))

@@ -9,6 +9,9 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Final
+
+_MOST_TRIES: Final = 100
 
 
 @dataclass(slots=True)
@@ -18,7 +21,8 @@ class Names:
     Attributes:
         clean: Returns a name that the tracker takes, given any; one that it takes as it is comes back unchanged.
         changed: The names that are called something else there; JSON, to be kept in the sink's state.
-        there: Names that the tracker has already; those that were not changed are taken by themselves.
+        there: Names that the tracker has already; those that were not changed are taken by themselves. A tracker whose
+            names are not known here must have a `clean` that never makes a name which it takes as it is.
     """
 
     clean: Callable[[str], str]
@@ -40,9 +44,14 @@ class Names:
         return found
 
     def _choose(self, name: str) -> str:
-        wanted = self.clean(name)
-        if self._taken.get(wanted, name) != name:
-            wanted = f"{wanted}_{zlib.crc32(name.encode(errors='surrogatepass')):08x}"
+        wanted = stem = self.clean(name)
+        tries = 0
+        while self._taken.get(wanted, name) != name:
+            mark = zlib.crc32(f"{tries or ''}{name}".encode(errors="surrogatepass"))
+            wanted = f"{stem}_{mark:08x}"
+            if tries < _MOST_TRIES:  # else it leaves nothing of what makes names differ
+                wanted = self.clean(wanted)
+            tries += 1
         if wanted != name:
             self.changed[name] = wanted
         return wanted

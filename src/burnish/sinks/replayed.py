@@ -16,24 +16,27 @@ from burnish.journal.reader import SYSTEM_RANK, JournalName, journal_files
 from burnish.sinks.base import Batch
 
 _Point = tuple[str, int, "float | None"]
-"""Name, step and value; None stands for NaN, which equals nothing."""
+"""Name, step and value; None stands for NaN, which equals no number."""
+_Cut = tuple[int, int, str]
 
 
 @dataclass(slots=True)
 class _File:
-    """What a journal said of itself so far, as it is kept in a sink's state: `[attempt, continues, cut, until]`.
+    """What a journal said of itself so far, as it is kept in a sink's state, a list.
 
     Attributes:
         attempt: Counts from 1.
-        continues: It goes on with the file before it, and replays nothing.
+        continues: It goes on with a file before it, and makes no cut by its first row.
         cut: The step after which what was said before is replayed; None where nothing is.
-        until: The sequence number of the frame that made the cut: rows of this very file before it count too.
+        until: The sequence number of the frame that made the cut: rows of its file before it count too.
+        since: The file that made the cut: this one, or one before it of the same attempt.
     """
 
     attempt: int = 1
     continues: bool = False
     cut: int | None = None
     until: int = 0
+    since: str = ""
 
 
 @dataclass(slots=True)
@@ -68,6 +71,7 @@ class Replayed:
             attempt = record.payload.get("attempt", 1)
             file.attempt = attempt if isinstance(attempt, int) else 1
             file.continues = record.payload.get("continues") is True
+            file.cut, file.until, file.since = self._cuts(batch.rank).get(str(file.attempt), (None, 0, ""))
             self._keep(batch.journal, file)
         elif record.key == "resume" and record.step is not None:
             self._cut(batch, file, record.step, record.seq)
@@ -77,38 +81,39 @@ class Replayed:
         if batch.rank == SYSTEM_RANK:  # what the machine did in a step that was replayed it did all the same
             return row
         file = self._file(batch.journal)
-        if file.attempt > 1 and not file.continues and self._begun.get(str(batch.rank), 1) < file.attempt:
+        if file.attempt > 1 and not file.continues and str(file.attempt) not in self._cuts(batch.rank):
             self._cut(batch, file, row.step - 1, row.seq)
         if file.cut is None or row.step <= file.cut:
             return row
         known = self._known.get(batch.journal)
         if known is None:
-            known = self._known[batch.journal] = self._read(batch.journal, file)
+            known = self._known[batch.journal] = self._read(file)
         pairs = zip(row.keys, row.values, strict=True)
         kept = [(key, value) for key, value in pairs if (key, row.step, _comparable(value)) not in known]
         if len(kept) == len(row.keys):
             return row
         return replace(row, keys=tuple(key for key, _ in kept), values=tuple(value for _, value in kept))
 
-    @property
-    def _begun(self) -> dict[str, int]:
-        """The newest attempt of each rank that has made its cut."""
-        found = self.state.setdefault("begun", {})
+    def _cuts(self, rank: int) -> dict[str, _Cut]:
+        """The newest cut of each attempt of a rank: step, sequence number, file."""
+        ranks = self.state.setdefault("cuts", {})
+        assert isinstance(ranks, dict)
+        found = ranks.setdefault(str(rank), {})
         assert isinstance(found, dict)
         return found
 
     def _cut(self, batch: Batch, file: _File, step: int, seq: int) -> None:
-        self._begun[str(batch.rank)] = file.attempt
-        file.cut, file.until = (step if file.cut is None else min(file.cut, step)), seq
+        file.cut, file.until, file.since = (step if file.cut is None else min(file.cut, step)), seq, batch.journal
+        self._cuts(batch.rank)[str(file.attempt)] = file.cut, file.until, file.since
         self._keep(batch.journal, file)
-        known = self._known[batch.journal] = self._read(batch.journal, file)
+        known = self._known[batch.journal] = self._read(file)
         again = max((at for _, at, _ in known), default=step)
         if again > step and batch.rank == 0:
             self.state["superseded"] = [*map(list, self.superseded), [step + 1, again]]
 
-    def _read(self, journal: str, file: _File) -> frozenset[_Point]:
+    def _read(self, file: _File) -> frozenset[_Point]:
         """Return what was said beyond the cut before it was made."""
-        own = JournalName.parse(Path(journal))
+        own = JournalName.parse(Path(file.since))
         found: set[_Point] = set()
         for path in journal_files(self.folder):
             if JournalName.parse(path).rank == own.rank:
@@ -126,7 +131,7 @@ class Replayed:
     def _keep(self, journal: str, file: _File) -> None:
         files = self.state.setdefault("files", {})
         assert isinstance(files, dict)
-        files[journal] = [file.attempt, file.continues, file.cut, file.until]
+        files[journal] = [file.attempt, file.continues, file.cut, file.until, file.since]
 
 
 def _collect(path: Path, file: _File, own: JournalName, found: set[_Point]) -> None:

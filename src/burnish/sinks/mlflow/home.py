@@ -33,6 +33,8 @@ T = TypeVar("T")
 KEY: Final = "burnish.key"
 """The tag by which a run is found again."""
 SWEEP: Final = "burnish.sweep"
+_OF_TRAINING: Final = {"mlflow.experimentKind": "custom_model_development"}
+"""Without it MLflow's page shows an experiment as one of chat traces."""
 _PARENT: Final = "mlflow.parentRunId"
 _MOST_METRICS: Final = 1_000
 _MOST_PARAMS: Final = 100
@@ -185,7 +187,7 @@ class Home:
         if found is None:
             try:
                 where = (self._place.files / name).as_uri() if self._place.files else None
-                made: str = self._client.create_experiment(name, where)
+                made: str = self._client.create_experiment(name, where, dict(_OF_TRAINING))
                 return made
             except MlflowException as error:  # another run's sink was faster
                 found = self._client.get_experiment_by_name(name)

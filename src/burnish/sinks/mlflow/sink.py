@@ -5,6 +5,7 @@ What it cannot hold, and what becomes of it, is in `docs/concepts/sinks/mlflow.m
 
 from __future__ import annotations
 
+import getpass
 import math
 import os
 import posixpath
@@ -182,8 +183,10 @@ def clean_name(name: str) -> str:
 def _tags(about: About) -> Iterator[tuple[str, str]]:
     yield "burnish.run", about.name
     yield "mlflow.source.type", "LOCAL"
+    if user := _user():
+        yield "mlflow.user", user
     if about.command:
-        yield "mlflow.source.name", " ".join(about.command)
+        yield "mlflow.source.name", " ".join([Path(about.command[0]).name, *about.command[1:]])
     for key, tag in (("commit", "mlflow.source.git.commit"), ("branch", "mlflow.source.git.branch")):
         if about.code.get(key):
             yield tag, str(about.code[key])
@@ -196,6 +199,13 @@ def _tags(about: About) -> Iterator[tuple[str, str]]:
         yield (f"_{cleaned}" if cleaned.startswith(("mlflow.", "burnish.")) else cleaned), "true"
     if notes := [str(note["text"]) for note in _notes(about)]:
         yield "mlflow.note.content", "\n\n".join(notes)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return ""
 
 
 def _notes(about: About) -> Iterator[dict[str, object]]:
