@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, TypeGuard
 
 from burnish.core.files import read_json, write_atomic
 from burnish.core.shape import items, section
@@ -41,11 +41,11 @@ class Cursor:
     def read(cls, path: Path) -> Self:
         """Return what a file holds; one that is not there, or broken, says that nothing was shipped."""
         found = read_json(path)
-        shipped, closed = found.get("shipped"), found.get("closed")
+        closed = found.get("closed")
         return cls(
             offsets=_numbers(section(found, "offsets")),
             sink=section(found, "sink"),
-            shipped=shipped if isinstance(shipped, int) else 0,
+            shipped=_numbers(found).get("shipped", 0),
             pending=_pending(items(found, "pending")),
             torn=_numbers(section(found, "torn")),
             closed=closed if isinstance(closed, str) else "",
@@ -88,12 +88,16 @@ class Cursor:
 
 
 def _numbers(value: Mapping[str, object]) -> dict[str, int]:
-    return {key: number for key, number in value.items() if isinstance(number, int)}
+    return {key: number for key, number in value.items() if _is_count(number)}
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _pending(value: list[object]) -> tuple[str, int, int] | None:
     match value:
-        case [str() as journal, int() as start, int() as end]:
+        case [str() as journal, start, end] if _is_count(start) and _is_count(end):
             return journal, start, end
         case _:
             return None

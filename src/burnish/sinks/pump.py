@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from burnish.core.errors import JournalError
 from burnish.core.paths import RunPaths
 from burnish.journal import Record, Row
 from burnish.journal.reader import JournalName, JournalReader, RunReader
@@ -85,15 +86,20 @@ class Pump:
 
     def _ship_pending(self, sink: Sink, journal: str, start: int, end: int) -> None:
         path = self._run.journals / journal
-        if self.cursor.offsets.get(journal, 0) != start or not path.exists():
+        if self.cursor.offsets.get(journal, 0) != start:
             return
-        reader = JournalReader(path, start)
+        try:
+            reader = JournalReader(path, start)
+        except (FileNotFoundError, JournalError):
+            return
         try:
             entries = reader.read_to(end)
+        except JournalError:
+            return  # told by whoever reads it in its turn
         finally:
             reader.close()
         if entries:
-            self._ship(sink, path, entries, end)
+            self._ship(sink, path, entries, reader.offset)
 
     def _ship(self, sink: Sink, path: Path, entries: list[Row | Record], end: int) -> None:
         name, cursor = path.name, self.cursor

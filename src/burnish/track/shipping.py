@@ -5,6 +5,7 @@ A word, a list of words, or a mapping from names to options, in which `false` sw
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields
@@ -150,7 +151,7 @@ def _check_name(name: str) -> None:
 
 
 def _check_options(name: str, options: object) -> None:
-    if isinstance(options, bool):
+    if options is None or isinstance(options, bool):
         return
     if not isinstance(options, Mapping):
         raise UsageError(f"sinks.{name}: should be options, true or false, not {options!r}")
@@ -173,15 +174,22 @@ def _refuse_credentials(path: str, key: str, value: object) -> None:
             "by environment: WANDB_API_KEY, MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD, MLFLOW_TRACKING_TOKEN"
         )
         raise UsageError(f"{path}: credentials do not belong into a config", hint=hint)
+    if isinstance(value, Mapping):
+        for inner, item in value.items():
+            _refuse_credentials(f"{path}.{inner}", str(inner), item)
+    elif isinstance(value, list | tuple):
+        for place, item in enumerate(value):
+            _refuse_credentials(f"{path}.{place}", "", item)
 
 
 def _check_value(path: str, field: Field[object], kind: object, value: object) -> None:
     if field.name == "mode" and value not in _MODES:
         raise UsageError(f"{path}: should be {' or '.join(_MODES)}, not {value!r}")
     assert field.default is not MISSING
-    wanted = "words" if get_args(kind) else kind.__name__ if isinstance(kind, type) else str(kind)
     if not _fits(value, field.default):
-        raise UsageError(f"{path}: should be {_CALLED.get(wanted, wanted)}, not {value!r}")
+        wanted = "words" if get_args(kind) else kind.__name__ if isinstance(kind, type) else str(kind)
+        called = "a number above 0" if wanted == "float" and field.default else _CALLED.get(wanted, wanted)
+        raise UsageError(f"{path}: should be {called}, not {value!r}")
 
 
 _CALLED: Final = {"str": "text", "bool": "true or false", "float": "a number, at least 0", "words": "a list of words"}
@@ -192,6 +200,6 @@ def _fits(value: object, default: object) -> bool:
         return isinstance(value, list | tuple) and all(isinstance(word, str) for word in value)
     if isinstance(default, bool) or isinstance(value, bool):
         return isinstance(default, bool) and isinstance(value, bool)
-    if isinstance(default, float):
-        return isinstance(value, int | float) and value >= 0
+    if isinstance(default, float):  # a wall at 0 would end a sink before it begins
+        return isinstance(value, int | float) and math.isfinite(value) and (value > 0 or value == default)
     return isinstance(value, str)

@@ -163,11 +163,11 @@ def _path(key: str) -> str:
     """Return a key as a path that every store of artifacts takes; two keys never have the same one.
 
     >>> _path("eval/samples"), _path("../x")
-    ('eval/samples', '.._x-9cc0cbcd')
+    ('eval/samples', '.._x-1fb8ad98')
     """
     parts = [part for part in key.split("/") if part]
     safe = "/".join(_part(part) for part in parts)
-    if safe == key and ".." not in parts and "." not in parts and len(safe) <= 200:
+    if safe and safe == key and ".." not in parts and "." not in parts and len(safe) <= 200:
         return safe
     return f"{_part(key)[:180]}-{zlib.crc32(key.encode(errors='surrogatepass')):08x}"
 

@@ -81,7 +81,6 @@ class Home:
         self.experiment_id: str = found.info.experiment_id
         self._status: str = found.info.status
         self.params: Mapping[str, str] = found.data.params
-        self.names: tuple[str, ...] = tuple(found.data.metrics)
 
     def begin(self) -> None:
         """Let a run that had ended go on."""

@@ -11,7 +11,6 @@ import os
 import posixpath
 import re
 import sys
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,13 +24,14 @@ from burnish.sinks.about import About, read_about
 from burnish.sinks.base import MAPPED, WHERE, Batch, Sink, SinkState
 from burnish.sinks.mlflow.files import RunFiles
 from burnish.sinks.mlflow.home import Home, Place, point
-from burnish.sinks.names import Names
+from burnish.sinks.names import Names, hashed
 from burnish.sinks.replayed import Replayed
 
 _STATUS: Final = {"finished": "FINISHED", "stopped": "KILLED"}
 _LARGEST: Final = sys.float_info.max
 _REFUSED: Final = re.compile(r"[^/\w.\- :]")
 _MOST_KEY: Final = 250
+_AT: Final = "_at_"
 _MOST_PARAM: Final = 6_000
 _Point = tuple[str, float, float, int]
 
@@ -62,7 +62,7 @@ class MLflowSink(Sink):
         run_id = state.get("run_id")
         self._home = Home(place, about, run_id if isinstance(run_id, str) else "")
         self._mapped = Counter(section(self._state, MAPPED))
-        self._names = Names(clean_name, {n: str(new) for n, new in section(state, "names").items()}, self._home.names)
+        self._names = Names(clean_name, may_meet, {name: str(new) for name, new in section(state, "names").items()})
         self._replayed = Replayed(run.journals, section(self._state, "replayed"))
         self._files = RunFiles(run, self._home, self._mapped, sends_files=self._sends_files)
         self._moment = 0
@@ -72,7 +72,7 @@ class MLflowSink(Sink):
             "run_id": self._home.run_id,
             WHERE: _where(place.uri, self._home),
             MAPPED: self._mapped,
-            "names": self._names.changed,
+            "names": self._names.chosen,
             "replayed": self._replayed.state,
         }
         self._tell(about)
@@ -91,8 +91,8 @@ class MLflowSink(Sink):
         ]
         if refused := self._home.log_metrics(points):
             self._mapped["refused by MLflow"] += refused
-        if self._names.changed:
-            self._mapped["name"] = len(self._names.changed)
+        if changed := self._names.changed:
+            self._mapped["name"] = changed
         self._tell_steps()
         return self._state
 
@@ -169,15 +169,18 @@ def clean_name(name: str) -> str:
     """Return a name of a metric or param that MLflow takes; one that it takes already comes back as it is.
 
     >>> [clean_name(name) for name in ("eval/pass@4", "acc[0]", "a//b", "größe")]
-    ['eval/pass_at_4', 'acc_0_', 'a/b', 'größe']
+    ['eval/pass_at_4', 'acc_0__2f1ef2c7', 'a/b_206f76be', 'größe']
     """
-    text = _REFUSED.sub("_", name.replace("@", "_at_"))
-    norm = posixpath.normpath(text.lstrip("/") or "_") if text else "_"
-    if norm == "." or norm.startswith(".."):
-        norm = norm.replace(".", "_")
-    if len(norm) > _MOST_KEY:
-        norm = f"{norm[: _MOST_KEY - 9]}_{zlib.crc32(name.encode(errors='surrogatepass')):08x}"
-    return norm
+    text = name.replace("@", _AT)
+    safe = posixpath.normpath(_REFUSED.sub("_", text).lstrip("/") or "_")
+    if safe == text and len(safe) <= _MOST_KEY and not safe.startswith("."):
+        return safe
+    return hashed(safe.lstrip("./")[: _MOST_KEY - 9], name)
+
+
+def may_meet(name: str) -> bool:
+    """Tell whether a name may be what another one is changed to."""
+    return _AT in name
 
 
 def _tags(about: About) -> Iterator[tuple[str, str]]:

@@ -11,6 +11,7 @@ STEP: Final = "step"
 """The key under which each row holds the step of training."""
 TIME: Final = "_timestamp"
 """The key under which W&B holds the wall clock."""
+_PREFIX: Final = "metric/"
 _OF_W_AND_B: Final = {"step": STEP, "time": TIME, "": STEP}
 
 
@@ -20,7 +21,12 @@ def clean_name(name: str) -> str:
     >>> clean_name("loss"), clean_name("step"), clean_name("_runtime")
     ('loss', 'metric/step', 'metric/_runtime')
     """
-    return f"metric/{name}" if not name or name == STEP or name.startswith("_") else name
+    return f"{_PREFIX}{name}" if not name or name == STEP or name.startswith("_") else name
+
+
+def may_meet(name: str) -> bool:
+    """Tell whether a name may be what another one is changed to."""
+    return name.startswith(_PREFIX)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from burnish.core.shape import items, section, words
 from burnish.sinks.base import MAPPED, WHERE, SinkState
 from burnish.sinks.names import Names
-from burnish.sinks.wandb.axes import Definitions, Drawn, clean_name
+from burnish.sinks.wandb.axes import Definitions, Drawn, clean_name, may_meet
 from burnish.sinks.wandb.log import Extent
 from burnish.sinks.wandb.records import Identity
 from burnish.sinks.wandb.rows import Rows
@@ -68,7 +68,7 @@ class Progress:
             "rows": rows.count,
             "step": rows.step,
             "said": [list(one) for one in rows.definitions.said],
-            "names": dict(rows.names.changed),
+            "names": dict(rows.names.chosen),
             "told": {name: [drawn.axis, drawn.best] for name, drawn in rows.told.items()},
             "extremes": {name: repr(value) for name, value in rows.extremes.items()},  # infinity is no JSON
             "axes": {name: repr(value) for name, value in rows.axes.items()},
@@ -87,7 +87,7 @@ class Progress:
     @classmethod
     def from_json(cls, state: Mapping[str, object]) -> Progress:
         """Return what `to_json` gave."""
-        names = Names(clean_name, {str(name): str(new) for name, new in section(state, "names").items()})
+        names = Names(clean_name, may_meet, {str(name): str(new) for name, new in section(state, "names").items()})
         said = [(str(one[0]), str(one[1]), str(one[2])) for one in items(state, "said") if isinstance(one, list)]
         rows = Rows(
             _number(state, "created"),

@@ -17,7 +17,7 @@ import msgspec
 from burnish.journal import Row
 from burnish.sinks.names import Names
 from burnish.sinks.wandb import records
-from burnish.sinks.wandb.axes import STEP, TIME, Best, Definitions, Drawn, clean_name
+from burnish.sinks.wandb.axes import STEP, TIME, Best, Definitions, Drawn, clean_name, may_meet
 from burnish.sinks.wandb.records import Path
 from burnish.sinks.wandb.wire import part, varint, whole
 
@@ -49,7 +49,7 @@ class Rows:
 
     created: float
     definitions: Definitions = field(default_factory=Definitions)
-    names: Names = field(default_factory=lambda: Names(clean_name))
+    names: Names = field(default_factory=lambda: Names(clean_name, may_meet))
     count: int = 0
     step: int = 0
     told: dict[str, Drawn] = field(default_factory=dict)

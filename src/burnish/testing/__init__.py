@@ -1,0 +1,1 @@
+"""What authors of extensions test them with. It needs pytest."""
