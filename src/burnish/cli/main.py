@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "diff": "Compare two runs: config, code, packages, machine, data, results.",
     "media": "List, print or write what a run recorded besides scalars.",
     "export": "Write metrics of runs, or the runs themselves, as one table.",
+    "import": "Import runs of other tools.",
     "sync": "Ship runs to trackers that have not got all of them.",
     "tag": "Add and remove tags of runs.",
     "note": "Add a note to a run, or print its notes.",
