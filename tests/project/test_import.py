@@ -463,7 +463,8 @@ def test_imported_runs_are_shown_compared_exported_and_never_adopted_or_resumed(
     assert f"_{a}" in burnish("show", a, "--card").stdout
     resumed = burnish("run", "--resume", lost)
     assert resumed.returncode == 1
-    assert "error: " in resumed.stderr
+    assert "was imported: Burnish knows no command that goes on with it" in resumed.stderr
+    assert any(line.startswith("  imported     from ") for line in burnish("show", lost).stdout.splitlines())
     assert [run["state"] for run in burnish.json("ls")["runs"]].count("lost") == 1
 
 

@@ -68,7 +68,14 @@ def _show(paths: RunPaths, record: RunRecord, checkpoints: list[dict[str, object
     _console.out(f"  folder       {paths.root}")
     if record.get("group"):
         _console.out(_console.visible(f"  group        {record['group']}"))
-    about = (*_attempts(record), *_lineage(record), *_labels(record), *_notes(record), *_media(record))
+    about = (
+        *_imported(record),
+        *_attempts(record),
+        *_lineage(record),
+        *_labels(record),
+        *_notes(record),
+        *_media(record),
+    )
     for line in (*about, *_troubles(record), *_sinks(record), *_completeness(read_card(paths))):
         _console.out(_console.visible(f"  {line}"))
     tables = (_config_table(paths), _artifacts_table(record), _checkpoints_table(checkpoints))
@@ -232,6 +239,12 @@ def _attempts(record: RunRecord) -> list[str]:
         when = iso(started) if started else "–"
         lines.append(f"attempt {attempt.get('number')}    {when}  {took}  {what}")
     return lines
+
+
+def _imported(record: RunRecord) -> list[str]:
+    told = section(record, "imported")
+    times = ", times are estimated" if told.get("times") == "estimated" else ""
+    return [f"imported     from {told.get('from')}: {told.get('path')}{times}"] if told else []
 
 
 def _lineage(record: RunRecord) -> list[str]:

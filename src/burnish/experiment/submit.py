@@ -176,6 +176,9 @@ def prepare_resume(selector: str, project: Project) -> PreparedRun:
         if lock is not None:
             lock.release()
         raise RunError(f"run {paths.name} is {state}: there is nothing to resume", hint=f"burnish show {paths.name}")
+    if record.get("imported"):
+        lock.release()
+        raise RunError(f"run {paths.name} was imported: Burnish knows no command that goes on with it")
     if record.get("command_is_masked"):
         lock.release()
         raise RunError(

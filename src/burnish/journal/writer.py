@@ -178,13 +178,30 @@ class JournalWriter:
             self._abandon(segment)
             raise
 
-    def record(self, kind: Kind, key: str, payload: Mapping[str, object], step: int | None = None) -> None:
-        """Append anything that is not a row of scalars; what JSON does not know is kept as its text."""
+    def record(
+        self,
+        kind: Kind,
+        key: str,
+        payload: Mapping[str, object],
+        step: int | None = None,
+        *,
+        at: float | None = None,
+    ) -> None:
+        """Append anything that is not a row of scalars; what JSON does not know is kept as its text.
+
+        Args:
+            kind: What it is.
+            key: What it is called.
+            payload: What it holds.
+            step: The training step, None for none.
+            at: Seconds since the epoch; by default now.
+        """
         if step is not None and not isinstance(step, int):
             raise TypeError(f"a step must be an integer, not {step!r}")
         segment = self._segment or self._open()
         try:
-            segment.append(encode_body((int(kind), next(segment.seq), step, time.time(), _plain(key), _plain(payload))))
+            moment = time.time() if at is None else at
+            segment.append(encode_body((int(kind), next(segment.seq), step, moment, _plain(key), _plain(payload))))
         except OSError:
             self._abandon(segment)
             raise

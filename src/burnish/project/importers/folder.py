@@ -135,7 +135,6 @@ def _origin(found: Found, facts: Facts, log: Log, experiment: str, now: float) -
         "sweep": mask.tree(facts.sweep),
         "command": mask.command(facts.command),
         # It was never started here, and what is known of its command would not start it: it is not to be resumed.
-        "command_is_masked": True,
         "imported": {
             **mark_of(found, facts, log).to_json(),
             "name": log.text(found.name),

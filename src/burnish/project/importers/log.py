@@ -17,7 +17,6 @@ from typing import Final
 
 from burnish.core.secrets import Masker
 from burnish.journal import JournalWriter, Kind, Record
-from burnish.journal.entry import encode_body
 from burnish.journal.reader import JournalName
 from burnish.launch.labels import Labels
 from burnish.project.importers.values import can_be_time, number, whole
@@ -27,14 +26,6 @@ _SHOWN_NAMES: Final = 5
 _MOST_NAMES: Final = 1 << 17
 _NO_NUMBER: Final = "that is no number"
 _LARGEST_RECORD: Final = 32 << 20  # bytes; a journal takes frames of twice that
-
-
-class _DatedWriter(JournalWriter):
-    """Writes records of another time than now."""
-
-    def record_at(self, kind: Kind, key: str, payload: Mapping[str, object], step: int | None, at: float) -> None:
-        segment = self._segment or self._open()
-        segment.append(encode_body((int(kind), next(segment.seq), step, at, key, payload)))
 
 
 @dataclass(slots=True)
@@ -131,7 +122,7 @@ class Log:
         name, moment = self._names.get(key) or self._name(key), self._time(at)
         self._hash.update(f"\0{int(kind)}\0{name}\0{known}\0{encoded}".encode())
         assert isinstance(told, dict)
-        self._writer.record_at(kind, name, told, known, moment)
+        self._writer.record(kind, name, told, known, at=moment)
         self.labels.take(Record(kind, 0, known, moment, name, told), _RANK_0)
         if kind != Kind.LIFECYCLE:
             self._note_time(moment)
@@ -165,11 +156,11 @@ class Log:
             told.append(f"left out: {self._no_numbers.total():,} × value {_NO_NUMBER} ({shown}{more})")
         return told
 
-    def _next_writer(self) -> _DatedWriter:
+    def _next_writer(self) -> JournalWriter:
         self.attempt += 1
         self.spans.append(Span())
         number = self.attempt
-        return _DatedWriter(self.root / "journal", 0, lambda: {"attempt": number, "imported": True})
+        return JournalWriter(self.root / "journal", 0, lambda: {"attempt": number, "imported": True})
 
     def _row(self, keys: tuple[str, ...], values: tuple[float, ...], step: int, at: float) -> None:
         self._writer.row(keys, values, step, at)
