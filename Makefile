@@ -65,7 +65,6 @@ bench: $(READY)
 	$(BIN)/python benchmarks/read.py
 	$(BIN)/python -m benchmarks.system_metrics
 	$(BIN)/python benchmarks/sinks.py
-	$(BIN)/python benchmarks/sinks.py
 	$(BIN)/python benchmarks/config.py
 
 clean:

@@ -37,6 +37,7 @@ def sinks(folder):
         ("[mlflow, wandb]", {"mlflow": {}, "wandb": {}}),
         ("{mlflow: false, wandb: true}", {"wandb": {}}),
         ("{mlflow: {uri: x, timeout_s: 5}}", {"mlflow": {"uri": "x", "timeout_s": 5}}),
+        ("{mlflow: }", {"mlflow": {}}),
         ("{wandb: {tags: [seed, name], mode: online}}", {"wandb": {"tags": ["seed", "name"], "mode": "online"}}),
     ],
 )
@@ -99,6 +100,11 @@ def test_flags_add_to_what_a_file_says_and_switch_off(sinks):
             "tracking:\n  sinks: {wandb: {mode: onlne}}\n",
             [],
             [("tracking.sinks.wandb.mode: should be offline or online, not 'onlne'", "demo.yaml:3:25", "")],
+        ),
+        (
+            "tracking:\n  sinks: {mlflow: 5}\n",
+            [],
+            [("tracking.sinks.mlflow: should be options, true or false, not 5", "demo.yaml:3:19", "")],
         ),
         (
             "tracking:\n  sinks: {mlflow: {timeout_s: 0}}\n",

@@ -55,7 +55,7 @@ class AlertsConfig(Config):
 class TrackingConfig(Config):
     """What is recorded, how often, and where it is shipped."""
 
-    sinks: str | list[str] | dict[str, bool | dict[str, Any]] | None = Field(
+    sinks: str | list[str] | dict[str, Any] | None = Field(
         None, description="trackers, by name or with options; by default TensorBoard, where it is installed"
     )
     tiers: list[TierConfig] = Field([], description="metrics that are recorded less often than they are logged")

@@ -267,6 +267,7 @@ class Recorder:
         for shipper in self._shippers:
             if shipper not in kept:
                 shipper.stop()
+                section(self.record, "sinks").pop(shipper.name, None)
         known = {shipper.name for shipper in kept}
         added = [Shipper(self.paths, name, options) for name, options in wanted.items() if name not in known]
         self._shippers = [*kept, *added]
