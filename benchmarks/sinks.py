@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import random
 import sys
@@ -31,7 +32,7 @@ from benchmarks._shipping.steps import AGAIN, ALL, FAILURES, NONE, SINKS, Figure
 from benchmarks._shipping.tables import COMPARED, ratios, ratios_table, steps_table, ways_table  # noqa: E402
 
 PARTS = ("A", "B", "C")
-STEP_MS = 5.0
+STEP_MS = 20.0
 SETTLE_S = 5.0
 """A run goes on for so long at least before its steps are timed, and until its sinks are about as far as training."""
 SEED = 5
@@ -51,6 +52,8 @@ def main() -> None:
         server = Server(base)
         try:
             server.start()
+            assert server.process is not None
+            os.setpriority(os.PRIO_PGRP, server.process.pid, 19)  # it stands for one on another machine
             if cases:
                 costs = _measure_ways(cases, base, server, steps=told.rows, rounds=told.rounds)
             if kinds:
@@ -74,15 +77,15 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="What shipping to trackers costs, and what it costs training.")
     parser.add_argument("--rows", type=int, default=20_000, help="A: rows that are shipped; MLflow gets a tenth")
     parser.add_argument("--rounds", type=int, default=3, help="A: processes for each way")
-    parser.add_argument("--steps", type=int, default=1_400, help="B, C: steps that are timed in each run")
+    parser.add_argument("--steps", type=int, default=500, help="B, C: steps that are timed in each run")
     parser.add_argument("--pairs", type=int, default=6, help="B: runs of each kind; C has two thirds of it")
     names = f"{', '.join(PARTS)}, {', '.join(SINKS)}, {', '.join(FAILURES)}"
     parser.add_argument("--only", nargs="+", metavar="NAME", help=f"of {names}: parts, trackers of A, failures of C")
-    parser.add_argument("--quick", action="store_true", help="2,000 rows, 200 steps, one of each")
+    parser.add_argument("--quick", action="store_true", help="2,000 rows, 100 steps, one of each")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     told = parser.parse_args()
     if told.quick:
-        told.rows, told.rounds, told.steps, told.pairs = 2_000, 1, 200, 1
+        told.rows, told.rounds, told.steps, told.pairs = 2_000, 1, 100, 1
     if unknown := set(told.only or ()) - {*PARTS, *SINKS, *FAILURES}:
         parser.error(f"--only: no {', '.join(sorted(unknown))}; there are {names}")
     return told
