@@ -344,3 +344,21 @@ def test_file_that_cannot_be_opened_just_now_is_read_later(tmp_path, caplog, mon
     ((_, entries),) = reader.read()
     assert plain(entries) == [("one", 1)]
     assert [message.rpartition(" cannot ")[2] for message in caplog.messages] == ["be read now: Too many open files"]
+
+
+def test_what_is_written_while_a_run_is_read_comes_with_the_next_call(tmp_path):
+    writer = JournalWriter(tmp_path, 0, lambda: {"attempt": 1})
+    for step in range(5):
+        writer.row(("loss",), (0.0,), step, 0.0)
+    reader = RunReader(tmp_path)
+    rounds = []
+    for _ in range(2):
+        steps = []
+        for _, entries in reader.read():
+            steps += [entry.step for entry in entries if isinstance(entry, Row)]
+            assert len(rounds) + len(steps) < 50, "a slow reader is kept at a busy file for ever"
+            writer.row(("loss",), (0.0,), 5 + len(rounds), 0.0)
+        rounds.append(steps)
+    reader.close()
+    writer.close()
+    assert rounds == [[0, 1, 2, 3, 4], [5]]

@@ -222,8 +222,9 @@ class RunReader:
                 if name not in self._readers:
                     self._readers[name] = JournalReader(path, self._offsets.get(name, 0))
                 reader = self._readers[name]
-                before = -1
-                while reader.offset != before and reader.torn_bytes:
+                # What comes meanwhile is for the next call: else a busy file keeps a slow reader at it for ever.
+                before, end = -1, reader.offset + reader.torn_bytes
+                while before < reader.offset < end:
                     before = reader.offset
                     if entries := reader.read(self._chunk_bytes):
                         yield reader, entries
