@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import sys
 
@@ -104,12 +105,16 @@ def test_from_start_ships_everything_again_and_doubles_nothing(burnish, ended):
 
 def test_live_run_is_left_to_whoever_looks_after_it(burnish, eventually):
     burnish.write("train.py", ENDLESS)
-    process = burnish.start("run", "--quiet", "--tracking.sinks", "[]", "--", sys.executable, "train.py")
+    process = burnish.start("run", "--quiet", "--tracking.sinks", "wandb", "--", sys.executable, "train.py")
     try:
         eventually(lambda: burnish.records() and burnish.records()[-1]["state"] == "running", "it runs")
-        done = burnish("sync", str(burnish.records()[-1]["id"]), "--to", "tensorboard")
-        assert "live: whoever looks after it ships it" in done.stdout
-        assert done.returncode == 0
+        name = str(burnish.records()[-1]["id"])
+        done = burnish("sync", name, "--to", "tensorboard")
+        left = burnish("sync", name)
+        assert "live: whoever looks after it ships it" in left.stdout
+        assert left.returncode == 0
+        assert "live: not to these sinks: sync it when it is over" in done.stdout
+        assert done.returncode == 1
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate()
@@ -128,3 +133,19 @@ def test_what_cannot_be_shipped_is_told_with_what_to_type(burnish, ended, words,
     assert (done.returncode, done.stderr) == (code, told.format(name=paths.name, id=paths.id))
     error = json.loads(burnish("sync", paths.id, *words, "--json").stdout)["error"]
     assert error["message"] == told.splitlines()[0].removeprefix("error: ").format(name=paths.name)
+
+
+def test_what_an_earlier_sync_to_another_tracker_left_is_tried_again(burnish, ended):
+    whole, left = ended("--tracking.sinks", "[]"), ended("--tracking.sinks", "tensorboard")
+    blocked = whole.root / "tensorboard"
+    blocked.write_text("in the way")
+    assert burnish("sync", whole.id, "--to", "tensorboard").returncode == 1
+    shutil.rmtree(left.root / "tensorboard")
+    record = read_json(left.state)
+    record["sinks"]["tensorboard"]["closed"] = False
+    left.state.write_text(json.dumps(record))
+    blocked.unlink()
+    done = burnish("sync")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert events(whole)
+    assert "unshipped" not in burnish("ls").stdout

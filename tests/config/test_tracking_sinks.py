@@ -51,6 +51,9 @@ def test_a_file_says_it_in_any_form(sinks, written, found):
         (["--tracking.sinks", "wandb"], {"wandb": {}}),
         (["--tracking.sinks", "[wandb, mlflow]"], {"wandb": {}, "mlflow": {}}),
         (["--tracking.sinks", "[]"], {}),
+        (["--tracking.sinks", "none"], {}),
+        (["--tracking.sinks", "wandb, mlflow"], {"wandb": {}, "mlflow": {}}),
+        (["--tracking.sinks.tensorboard", "false"], {}),
         (["--tracking.sinks.mlflow.uri", "http://127.0.0.1:5000"], {"mlflow": {"uri": "http://127.0.0.1:5000"}}),
         (["--tracking.sinks.wandb", "true"], {"wandb": {}}),
         (["--tracking.sinks", '{"wandb": {"mode": "online"}}'], {"wandb": {"mode": "online"}}),
@@ -95,7 +98,7 @@ def test_flags_add_to_what_a_file_says_and_switch_off(sinks):
             ["--tracking.sinks.mlflow.ury=x"],
             [("tracking.sinks.mlflow.ury: no such option", "flag --tracking.sinks.mlflow.ury", "did you mean 'uri'?")],
         ),
-        ("", ["--tracking.sinks", "none"], [("tracking.sinks: no sink 'none'", "flag --tracking.sinks", THERE_ARE)]),
+        ("", ["--tracking.sinks", "nil"], [("tracking.sinks: no sink 'nil'", "flag --tracking.sinks", THERE_ARE)]),
         (
             "tracking:\n  sinks: {wandb: {mode: onlne}}\n",
             [],

@@ -16,7 +16,7 @@ from burnish.sinks import Batch, Gone, Refused
 mlflow = pytest.importorskip("mlflow", reason="mlflow is not installed")
 
 from burnish.sinks.mlflow import MLflowSink  # noqa: E402
-from burnish.sinks.mlflow.sink import clean_name  # noqa: E402
+from burnish.sinks.mlflow.sink import _shown, clean_name  # noqa: E402
 
 NAN = float("nan")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of SQLAlchemy, as MLflow uses it
@@ -290,3 +290,51 @@ def test_database_whose_making_was_killed_is_made_whole_by_the_next(tmp_path, ev
     assert [each.wait() for each in both] == [0, 0]
     assert {path.name for path in tmp_path.glob("new/*")} == {"mlflow.db", ".mlflow.db.lock"}
     assert mlflow.MlflowClient(tracking_uri=place).get_experiment_by_name("Default") is not None
+
+
+def test_login_of_the_address_is_nowhere_in_the_state(run, uri):
+    assert _shown("http://joe:pw@host:5000/a?token=x") == "http://host:5000/a"
+    assert _shown("postgresql://joe:pw@host/db?password=x") == "postgresql://host/db"
+    assert _shown("sqlite:////a/b@c.db") == "sqlite:////a/b@c.db"
+
+
+def test_run_is_not_begun_anew_elsewhere_because_another_address_is_set(run, uri, tmp_path):
+    write(run, [(0, {"loss": 1})])
+    state, _ = ship(run, uri)
+    with pytest.raises(
+        Refused, match=r"^the run was shipped to sqlite:.* so far, and MLflow is now sqlite:.*other\.db: set"
+    ):
+        MLflowSink(uri=f"sqlite:///{tmp_path / 'other.db'}").open(run, state["sink"])
+    assert not (tmp_path / "other.db").exists()
+
+
+def test_run_that_is_deleted_while_it_is_shipped_loses_no_point(run, uri, client):
+    write(run, [(0, {"loss": 1})])
+    state, _ = ship(run, uri)
+    sink = MLflowSink(uri=uri)
+    sink.open(run, state["sink"])
+    client.delete_run(state["sink"]["run_id"])
+    write(run, [(1, {"loss": 2})])
+    path = journal_files(run.journals)[-1]
+    reader = JournalReader(path)
+    batch = Batch(path.name, 0, reader.read(), 0, reader.offset)
+    reader.close()
+    with pytest.raises(Refused, match="was deleted in MLflow"):
+        sink.ship(batch)
+    client.restore_run(state["sink"]["run_id"])
+    ship(run, uri, state)
+    assert points(client, state["sink"]["run_id"]) == expected([(0, {"loss": 1}), (1, {"loss": 2})])
+
+
+def test_files_that_cannot_be_read_are_counted_and_stop_nothing(run, uri, client):
+    digest = "ab" * 32
+    (run.root / "media").mkdir()
+    (run.root / "media" / f"{digest}.json").write_text('{"columns": ["a"], "rows": [[1')
+    told = {"columns": ["a"], "row_count": 1, "file": f"media/{digest}.json", "sha256": digest}
+    graph = {"type": "graph", "file": f"media/{digest}.json", "sha256": digest}
+    picture = {"type": "image", "file": f"media/{'cd' * 32}.png", "sha256": "cd" * 32}
+    records = [(Kind.TABLE, "t", told, 1), (Kind.MEDIA, "g", graph, None), (Kind.MEDIA, "p", picture, 1)]
+    write(run, [(1, {"loss": 1})], records=records)
+    state, _ = ship(run, uri, close="finished")
+    assert state["sink"]["mapped"] == {"file that cannot be read": 2, "file that is missing": 1}
+    assert points(client, state["sink"]["run_id"]) == expected([(1, {"loss": 1})])

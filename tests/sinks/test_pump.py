@@ -1,6 +1,7 @@
 """The pump with a sink that keeps everything; what it shipped is compared with what the journals hold."""
 
 import resource
+from pathlib import Path
 
 import pytest
 
@@ -337,3 +338,52 @@ def test_records_of_every_kind_pass(run, sink, pump):
     writer.close()
     pump(batch_bytes=1).round()
     assert sink.entries == held(run)
+
+
+def test_what_is_written_while_the_sink_closes_is_shipped_too(run, sink, pump):
+    writer = JournalWriter(run.journals, 0, lambda: {"attempt": 1})
+    writer.row(("loss",), (0.0,), 0, 0.0)
+    closed = []
+
+    def close(status):
+        closed.append(status)
+        if len(closed) == 1:
+            writer.row(("loss",), (0.0,), 1, 0.0)
+
+    sink.close = close
+    one = pump()
+    one.round()
+    one.close("finished")
+    writer.close()
+    assert sink.entries == held(run)
+    assert closed == ["finished", "finished"]
+    assert (one.cursor.torn, one.cursor.closed) == ({}, "finished")
+
+
+def test_a_journal_that_cannot_be_read_just_now_keeps_the_sink_from_being_closed(run, sink, pump, monkeypatch):
+    log(run, range(3))
+    one = pump()
+    one.round()
+    log(run, range(3, 6))
+    with monkeypatch.context() as patched:
+
+        def refuse(path, *words):
+            raise OSError(24, "Too many open files", str(path))
+
+        patched.setattr(Path, "open", refuse)
+        with pytest.raises(OSError, match="^journals cannot be read now: "):
+            one.close("finished")
+    assert Cursor.read(run.cursors / "memory.json").closed == ""
+    one.drop()
+    one.round()
+    one.close("finished")
+    assert sink.entries == held(run)
+
+
+def test_an_address_with_a_login_is_stored_without_it(run, sink, pump):
+    log(run, range(3))
+    ship = sink.ship
+    sink.ship = lambda batch: {**ship(batch), "where": "https://joe:hunter22secret@host/run"}
+    pump().round()
+    assert "hunter22secret" not in (run.cursors / "memory.json").read_text()
+    assert Cursor.read(run.cursors / "memory.json").where == "https://joe:***@host/run"

@@ -76,7 +76,7 @@ def test_options_that_there_are_pass(told):
         (["mlflow", 5], "sinks: should be names, or options by name, not ['mlflow', 5]", EXAMPLE),
         ("tensorbord", "sinks: no sink 'tensorbord'", "did you mean 'tensorboard'?"),
         ("neptune", "sinks: no sink 'neptune'", THERE_ARE),
-        ("", "sinks: no sink ''", THERE_ARE),
+        ("q", "sinks: no sink 'q'", THERE_ARE),
         (["mlflow", "wanbd"], "sinks: no sink 'wanbd'", "did you mean 'wandb'?"),
         ({"MLflow": {}}, "sinks: no sink 'MLflow'", "did you mean 'mlflow'?"),
         ({5: {}}, "sinks: no sink '5'", THERE_ARE),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from burnish.cli import _console
-from burnish.core.errors import RunError
+from burnish.core.errors import BurnishError, RunError
 from burnish.core.paths import RunPaths, find_project
 from burnish.journal.index import find_run
 from burnish.launch.sync import Synced, sync_run, unshipped_runs
@@ -31,14 +31,21 @@ def command(runs: tuple[str, ...], to: tuple[str, ...], *, from_start: bool, as_
     _console.adopt(project)
     chosen = [find_run(project.runs, selector) for selector in runs] if runs else unshipped_runs(project.runs)
     done: list[Synced] = []
+    failed = False
     with _console.Bar("sync", len(chosen)) as bar:
         for paths in chosen:
-            done.append(_synced(paths, to, bar, from_start=from_start))
+            try:
+                done.append(_synced(paths, to, bar, from_start=from_start))
+            except BurnishError as error:
+                if len(chosen) == 1:
+                    raise
+                _console.warn(str(error))  # one that cannot be shipped keeps no other from it
+                failed = True
     if as_json:
         _console.out_json({"runs": [_json(each) for each in done]})
     else:
         _show(done)
-    return 0 if all(each.is_whole for each in done) else RunError.exit_code
+    return RunError.exit_code if failed or not all(each.is_whole for each in done) else 0
 
 
 def _synced(paths: RunPaths, to: tuple[str, ...], bar: _console.Bar, *, from_start: bool) -> Synced:
@@ -64,7 +71,8 @@ def _show(done: list[Synced]) -> None:
 
 def _rows(synced: Synced) -> list[tuple[str, ...]]:
     if synced.live:
-        return [(synced.paths.id, "–", "–", "–", "live: whoever looks after it ships it")]
+        told = "not to these sinks: sync it when it is over" if synced.missed else "whoever looks after it ships it"
+        return [(synced.paths.id, "–", "–", "–", f"live: {told}")]
     return [
         (
             synced.paths.id,

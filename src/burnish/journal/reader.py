@@ -206,6 +206,7 @@ class RunReader:
         self, folder: Path, offsets: Mapping[str, int] | None = None, *, chunk_bytes: int = _CHUNK_BYTES
     ) -> None:
         self.unreadable: dict[str, str] = {}
+        self.failed: set[str] = set()
         self._folder = folder
         self._offsets = dict(offsets or {})
         self._chunk_bytes = chunk_bytes
@@ -213,7 +214,11 @@ class RunReader:
         self._has_failed = False
 
     def read(self) -> Iterator[tuple[JournalReader, list[Row | Record]]]:
-        """Yield what was completed since the last call, file by file, in batches that are never empty."""
+        """Yield what was completed since the last call, file by file, in batches that are never empty.
+
+        Files that could not be read just now are in `failed`.
+        """
+        self.failed.clear()
         for path in journal_files(self._folder):
             name = path.name
             if name in self.unreadable:
@@ -238,6 +243,7 @@ class RunReader:
                 if not self._has_failed:
                     _log.warning("%s cannot be read now: %s", path, error.strerror)
                 self._has_failed = True
+                self.failed.add(name)
 
     @property
     def offsets(self) -> dict[str, int]:

@@ -344,8 +344,10 @@ class Recorder:
         self.record.setdefault("alerts", [])
 
     def _shipped(self) -> dict[str, object]:
-        """Return how far each sink is; those that `burnish sync` has shipped to besides stay in the record."""
-        return {**section(self.record, "sinks"), **{s.name: s.status.to_json() for s in self._shippers}}
+        """Return how far each sink is, those included that `burnish sync` has shipped to besides."""
+        known = {shipper.name for shipper in self._shippers}
+        others = [Shipper(self.paths, name) for name in section(self.record, "sinks") if name not in known]
+        return {shipper.name: shipper.status.to_json() for shipper in (*self._shippers, *others)}
 
     def _drop_drafts(self) -> None:
         """Remove what earlier watchers left that were killed while they wrote: only one at a time has the lock."""

@@ -31,17 +31,19 @@ class Synced:
     Attributes:
         paths: The run.
         sinks: How far each sink is.
-        live: Somebody looks after the run, and ships it; nothing was done here.
+        live: Somebody looks after the run, or ships it; nothing was done here.
+        missed: Nor will a sink that was asked for get it by them.
     """
 
     paths: RunPaths
     sinks: Mapping[str, ShipStatus] = field(default_factory=dict)
     live: bool = False
+    missed: bool = False
 
     @property
     def is_whole(self) -> bool:
         """Whether every sink has got all of it."""
-        return all(map(_is_whole, self.sinks.values()))
+        return not self.missed and all(map(_is_whole, self.sinks.values()))
 
 
 def _is_whole(status: ShipStatus) -> bool:
@@ -77,29 +79,46 @@ def sync_run(
         RunError: There is no such run any more.
     """
     wanted = _wanted(paths, to)
-    lock = FileLock.try_acquire(paths.lock)
+    try:
+        lock = FileLock.try_acquire(paths.lock)
+    except OSError as error:
+        raise RunError(f"run {paths.name} cannot be shipped from here: {error.strerror}") from error
     if lock is None:
-        return Synced(paths, live=True)
+        return Synced(paths, live=True, missed=bool(set(to) - set(sinks_of(paths))))
     with lock:
         record = read_record(paths)
         state = str(record.get("state"))
         if state in LIVE:
-            return Synced(paths, live=True)
+            return Synced(paths, live=True, missed=bool(to))
         shippers = [Shipper(paths, name, options, from_start=from_start) for name, options in wanted.items()]
-        with _started([s for s in shippers if from_start or not _is_whole(s.status)]):
+        begun = [shipper for shipper in shippers if from_start or not _is_whole(shipper.status)]
+        # Before anything is forgotten: whoever is cut off here leaves a run that is unshipped, and says so.
+        _note(paths, {shipper.name: {**shipper.status.to_json(), "closed": False} for shipper in begun})
+        with _started(begun):
             _wait(shippers, state, patience_s, on_progress)
             found = {shipper.name: shipper.status for shipper in shippers}
-        told = read_own_record(paths)
-        told["sinks"] = {**section(told, "sinks"), **{name: status.to_json() for name, status in found.items()}}
-        try:
-            write_json(paths.state, told, durable=True)
-        except OSError as error:
-            raise RunError(f"run {paths.name}: cannot write its record: {error.strerror}") from error
+        _note(paths, {name: status.to_json() for name, status in found.items()})
     return Synced(paths, found)
+
+
+def _note(paths: RunPaths, statuses: Mapping[str, object]) -> None:
+    """Say in the record of a run how far sinks are; the caller holds its lock."""
+    if not statuses:
+        return
+    told = read_own_record(paths)
+    told["sinks"] = {**section(told, "sinks"), **statuses}
+    try:
+        write_json(paths.state, told, durable=True)
+    except OSError as error:
+        raise RunError(f"run {paths.name}: cannot write its record: {error.strerror}") from error
 
 
 def _wanted(paths: RunPaths, to: Collection[str]) -> dict[str, Options]:
     own = sinks_of(paths)
+    told = section(read_record(paths), "sinks")
+    own |= {name: {} for name in told if name not in own}  # those of an earlier `--to`
+    if not told and "ship_to" not in read_record(paths):
+        own = {}  # nobody asked for any, as of a run that was imported
     check_sinks(list(to))
     if not to and not own:
         raise UsageError(f"run {paths.name} has no sinks", hint=f"name one: burnish sync {paths.id} --to mlflow")

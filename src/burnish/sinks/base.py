@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -60,6 +60,9 @@ class Sink(ABC):
     name: ClassVar[str]
     batch_bytes: ClassVar[int] = 1 << 20
     """How much of a journal file is shipped at once; a row of ten scalars takes some 115 bytes."""
+
+    alive: Callable[[], None] = staticmethod(lambda: None)
+    """To be called in the middle of a long call: a sink is ended after `timeout_s` of silence."""
 
     @abstractmethod
     def open(self, run: RunPaths, state: SinkState) -> None:

@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import sys
+import traceback
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -82,6 +83,7 @@ class _Control:
     def fail(self, error: Exception) -> None:
         """Tell the parent what went wrong."""
         name = "" if isinstance(error, Refused) else f"{type(error).__name__}: "
+        traceback.print_exception(error)  # to the log, masked
         self.say(error=self.masker.text(f"{name}{error}")[:2_000], refused=isinstance(error, Refused | ImportError))
 
 
@@ -113,6 +115,7 @@ def main(argv: list[str]) -> int:
 
 def _work(pump: Pump, control: _Control) -> int:
     pump.on_batch = lambda: control.say(alive=True)
+    pump.on_shipped = lambda: control.say(alive=True, error="")
     delay, is_gone = _BACKOFF_S[0], control.from_start
     while True:
         ending = control.status  # read before the journals: what came before it must be shipped

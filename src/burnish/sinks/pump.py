@@ -6,17 +6,21 @@ and nothing is left out.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from burnish.core.errors import JournalError
 from burnish.core.paths import RunPaths
+from burnish.core.secrets import Masker
 from burnish.journal import Record, Row
-from burnish.journal.reader import JournalName, JournalReader, RunReader
-from burnish.sinks.base import Batch, Sink
+from burnish.journal.reader import JournalName, JournalReader, RunReader, journal_files
+from burnish.sinks.base import WHERE, Batch, Sink, SinkState
 from burnish.sinks.cursor import Cursor
 
 SinkFactory = Callable[[], Sink]
+_MOST_CLOSES: Final = 3
 
 
 class Pump:
@@ -40,22 +44,31 @@ class Pump:
         self._sink: Sink | None = None
         self._reader = RunReader(run.journals)
         self.cursor = Cursor.read(self._file)
+        self._masker = Masker.from_environment(os.environ)
         self.on_batch: Callable[[], None] = lambda: None
-        """Called before and after each call of the sink, which may take long."""
+        """Called before and after each call of the sink, which may take long, and by it meanwhile."""
+        self.on_shipped: Callable[[], None] = lambda: None
+        """Called after each batch that was shipped."""
 
     def round(self) -> None:
         """Ship everything that is there."""
-        sink = self._sink or self._open()
-        for reader, entries in self._reader.read():
-            self._ship(sink, reader.path, entries, reader.offset)
-        self._pass_over_damage()
+        self._ship_new(self._sink or self._open())
 
     def close(self, status: str) -> None:
         """Close the sink, all being shipped. A run that goes on later is opened again from there."""
         sink = self._sink or self._open()
-        self.on_batch()
-        sink.close(status)
-        self.cursor.torn = {reader.path.name: damage.size_bytes for reader, damage in self._reader.torn()}
+        has_more, tries = True, 0
+        while has_more and tries < _MOST_CLOSES:
+            self.on_batch()
+            sink.close(status)
+            sizes = {path.name: path.stat().st_size for path in journal_files(self._run.journals)}
+            has_more, tries = self._ship_new(sink), tries + 1  # by a process that outlived the run's own
+        if self._reader.failed:
+            raise OSError(f"journals cannot be read now: {', '.join(sorted(self._reader.failed))}")
+        offsets = self._reader.offsets
+        self.cursor.torn = {
+            name: size - offsets[name] for name, size in sizes.items() if size > offsets.get(name, size)
+        }
         self.cursor.closed = status
         self._store()
         self.drop()
@@ -75,6 +88,7 @@ class Pump:
         self.cursor = Cursor.read(self._file)
         self.on_batch()
         sink = self._make()
+        sink.alive = self.on_batch
         sink.open(self._run, self.cursor.sink)
         self.on_batch()
         if self.cursor.pending is not None:
@@ -83,6 +97,14 @@ class Pump:
         self._reader = RunReader(self._run.journals, self.cursor.offsets, chunk_bytes=size)
         self._sink = sink
         return sink
+
+    def _ship_new(self, sink: Sink) -> bool:
+        """Ship what came since the last time; return whether there was anything."""
+        shipped = self.cursor.shipped
+        for reader, entries in self._reader.read():
+            self._ship(sink, reader.path, entries, reader.offset)
+        self._pass_over_damage()
+        return self.cursor.shipped > shipped
 
     def _ship_pending(self, sink: Sink, journal: str, start: int, end: int) -> None:
         path = self._run.journals / journal
@@ -108,12 +130,18 @@ class Pump:
         cursor.closed = ""
         self._store()
         self.on_batch()
-        cursor.sink = sink.ship(Batch(name, JournalName.parse(path).rank, entries, start, end))
+        cursor.sink = self._masked(sink.ship(Batch(name, JournalName.parse(path).rank, entries, start, end)))
         self.on_batch()
         cursor.offsets[name] = end
         cursor.shipped += len(entries)
         cursor.pending = None
         self._store()
+        self.on_shipped()
+
+    def _masked(self, state: SinkState) -> SinkState:
+        """Return a state in which an address holds no login."""
+        where = state.get(WHERE)
+        return {**state, WHERE: self._masker.text(where)} if isinstance(where, str) else state
 
     def _pass_over_damage(self) -> None:
         """Note bytes that were read and held no entry, so that nobody takes them for unshipped."""

@@ -87,7 +87,7 @@ class Shipper:
         self._from_start = from_start
         self._heard_at = self._weighed_at = 0.0
         self._again_at, self._delay_s = 0.0, _BACKOFF_S[0]
-        self._cursor: tuple[float, Cursor] = (-1.0, Cursor())
+        self._cursor: tuple[tuple[int, ...] | None, Cursor] = (None, Cursor())
 
     def start(self) -> None:
         """Begin to ship what is there and what comes."""
@@ -186,7 +186,8 @@ class Shipper:
         self._heard_at = time.monotonic()
         self._is_busy = "alive" in report
         self._from_start = self._from_start and "begun" not in report
-        self._is_closed = bool(report.get("closed"))
+        if report.get("closed"):
+            self._is_closed, self._cursor = True, (None, Cursor())
         self._is_refused = bool(report.get("refused"))
         error = report.get("error")
         if error:
@@ -250,11 +251,12 @@ class Shipper:
     def _read_cursor(self) -> Cursor:
         path = self._run.cursors / f"{self.name}.json"
         try:
-            at = path.stat().st_mtime_ns
+            found = path.stat()
         except OSError:
             return Cursor()
-        if at != self._cursor[0]:
-            self._cursor = at, Cursor.read(path)
+        mark = found.st_mtime_ns, found.st_ino, found.st_size  # two writes may fall into one tick of the clock
+        if mark != self._cursor[0]:
+            self._cursor = mark, Cursor.read(path)
         return self._cursor[1]
 
 

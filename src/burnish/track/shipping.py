@@ -1,6 +1,6 @@
 """What `tracking.sinks` may say: which sinks, and the options of each. Nothing heavy: a mistake is told at once.
 
-A word, a list of words, or a mapping from names to options, in which `false` switches a sink off.
+Names with commas between them, a list of names, or a mapping from names to options, in which `false` switches one off.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ GROUP: Final = "burnish.sinks"
 """The entry point group by which others add sinks."""
 
 _LOGIN = re.compile(r"^[a-z0-9+.]+://[^/@\s]+@", re.IGNORECASE)
+_QUERY = re.compile(r"[?&]([^=&#\s]+)=")
 _NEED_NO_SERVER: Final = ("tensorboard",)
 
 
@@ -96,12 +97,14 @@ def default_sinks() -> dict[str, Options]:
 def read_sinks(told: object) -> dict[str, Options]:
     """Return the options of each sink that is switched on, whatever the shape; what has none is left out."""
     if isinstance(told, str):
-        return {told: {}}
+        return {name: {} for name in _words(told)}
     if isinstance(told, list | tuple):
         return {name: {} for name in told if isinstance(name, str)}
     if not isinstance(told, Mapping):
         return default_sinks()
-    return {str(name): dict(o) if isinstance(o, Mapping) else {} for name, o in told.items() if o is not False}
+    found = {str(name): dict(o) if isinstance(o, Mapping) else {} for name, o in told.items() if o is not False}
+    # Nothing but switches that are off: the others stay as they are.
+    return found if found or not told else {name: o for name, o in default_sinks().items() if name not in told}
 
 
 def check_sinks(told: object) -> None:
@@ -115,7 +118,8 @@ def check_sinks(told: object) -> None:
             _check_name(str(name))
             _check_options(str(name), options)
     elif isinstance(told, str):
-        _check_name(told)
+        for name in _words(told):
+            _check_name(name)
     elif isinstance(told, list | tuple) and all(isinstance(name, str) for name in told):
         for name in told:
             _check_name(name)
@@ -131,6 +135,11 @@ def split_options(options: Mapping[str, object]) -> tuple[Limits, Options]:
     own = {field.name for field in fields(Limits)}
     limits = {key: float(v) for key, v in options.items() if key in own and isinstance(v, int | float)}
     return Limits(**limits), {key: value for key, value in options.items() if key not in own}
+
+
+def _words(told: str) -> list[str]:
+    """Return names with commas between them; `none` stands for no name."""
+    return [word.strip() for word in told.split(",") if word.strip() not in ("", "none")]
 
 
 def plugin_names() -> list[str]:
@@ -169,7 +178,8 @@ def _check_options(name: str, options: object) -> None:
 
 
 def _refuse_credentials(path: str, key: str, value: object) -> None:
-    if is_secret_name(key) or (isinstance(value, str) and _LOGIN.match(value)):
+    is_address = isinstance(value, str) and (_LOGIN.match(value) or any(map(is_secret_name, _QUERY.findall(value))))
+    if is_secret_name(key) or is_address:
         hint = (
             "by environment: WANDB_API_KEY, MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD, MLFLOW_TRACKING_TOKEN"
         )

@@ -284,7 +284,7 @@ def _make_run(name: str, config: Mapping[str, object], tracking: Mapping[str, ob
         "directory": str(Path.cwd()),
         "project": str(project.root),
         "tracking": masker.tree(tracking),
-        **({"ship_to": tracking["sinks"]} if "sinks" in tracking else {}),
+        **({"ship_to": masker.tree(tracking["sinks"])} if "sinks" in tracking else {}),
         "attempts": [{"number": 1, "started": now, "process": ProcessIdentity.of(os.getpid()).to_json()}],
     }
     if config:

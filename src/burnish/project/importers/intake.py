@@ -282,4 +282,8 @@ def _replace(before: RunPaths, new: RunPaths, folder: Path) -> None:
                 shutil.copy2(before.root / kept, new.root / kept)
         replaced = make_folder(folder / _REPLACED) / before.name
         before.root.rename(replaced)
-        new.root.rename(before.root)
+        try:
+            new.root.rename(before.root)
+        except BaseException:
+            replaced.rename(before.root)  # its notes and tags are nowhere else
+            raise

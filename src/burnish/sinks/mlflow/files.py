@@ -6,6 +6,7 @@ Each has a path that follows from the journal alone, so that sending it twice re
 from __future__ import annotations
 
 import json
+import os
 import re
 import zlib
 from collections import Counter
@@ -19,7 +20,7 @@ from burnish.core.paths import RunPaths
 from burnish.journal import Kind, Record
 from burnish.journal.media import media_file, media_kind
 from burnish.sinks.mlflow.home import Home
-from burnish.track.artifacts import open_artifact, read_payload
+from burnish.track.artifacts import Artifact, open_artifact, read_payload
 
 _OF_RUN: Final = ("config.yaml", "origins.json", "card.md", "card.json", "code.diff", "requirements.lock")
 _OURS: Final = "burnish"
@@ -27,6 +28,10 @@ _MOST_BYTES: Final = 1 << 30
 _MOST_TABLES: Final = 40  # as many paths as one tag holds
 _NO_FILE = re.compile(r"[^A-Za-z0-9_.\-]")
 _COUNTED: Final = {Kind.LOG: "log line", Kind.ALERT: "alert", Kind.CHECKPOINT: "checkpoint"}
+
+
+class _Unusable(Exception):
+    """What a record names cannot be sent, now or ever; says how it is counted."""
 
 
 class RunFiles:
@@ -60,8 +65,8 @@ class RunFiles:
             return
         try:
             self._senders.get(kind or "artifact", self._picture)(record)
-        except (FileNotFoundError, RunError):
-            self._mapped["file that is missing"] += 1
+        except _Unusable as why:  # what the run holds; what MLflow answers is another matter
+            self._mapped[str(why)] += 1
 
     def of_run(self) -> None:
         """Send config, card and code."""
@@ -95,7 +100,7 @@ class RunFiles:
     def _table(self, record: Record) -> None:
         payload = record.payload
         rows = payload.get("rows")
-        told = payload if isinstance(rows, list) else json.loads(self._stored(record).read_bytes())
+        told = payload if isinstance(rows, list) else self._json_of(record)
         path = f"tables/{_path(record.key)}"
         self._json(path, record.step, {"columns": told.get("columns"), "data": told.get("rows")})
         self._tables.append(f"{path}/step_{record.step or 0}.json")
@@ -110,7 +115,7 @@ class RunFiles:
         self._json(f"histograms/{_path(record.key)}", record.step, record.payload)
 
     def _graph(self, record: Record) -> None:
-        self._content("model_graph", f"{_path(record.key).replace('/', '.')}.json", self._stored(record).read_text())
+        self._content("model_graph", f"{_path(record.key).replace('/', '.')}.json", json.dumps(self._json_of(record)))
 
     def _artifact(self, record: Record) -> None:
         artifact = read_payload(record.key, record.payload, self._run.name)
@@ -126,13 +131,33 @@ class RunFiles:
             if artifact.bytes > _MOST_BYTES:
                 self._mapped["artifact over 1 GiB"] += 1
             else:
-                self._home.send(open_artifact(self._run.root, artifact), folder)
+                self._home.send(self._path_of(artifact), folder)
 
     def _stored(self, record: Record) -> Path:
         file = media_file(self._run.root, record.payload)
         if file is None or not file.is_file():
-            raise FileNotFoundError(record.key)
+            raise _Unusable("file that is missing")
+        if not os.access(file, os.R_OK):
+            raise _Unusable("file that cannot be read")
         return file
+
+    def _json_of(self, record: Record) -> dict[str, object]:
+        try:
+            found = json.loads(self._stored(record).read_bytes())
+        except (OSError, ValueError, RecursionError) as error:
+            raise _Unusable("file that cannot be read") from error
+        if not isinstance(found, dict):
+            raise _Unusable("file that cannot be read")
+        return found
+
+    def _path_of(self, artifact: Artifact) -> Path:
+        try:
+            path = open_artifact(self._run.root, artifact)
+        except (OSError, RunError) as error:
+            raise _Unusable("file that is missing") from error
+        if not os.access(path, os.R_OK):
+            raise _Unusable("file that cannot be read")
+        return path
 
     def _json(self, folder: str, step: int | None, value: Mapping[str, object]) -> None:
         self._content(folder, f"step_{step or 0}.json", json.dumps(value))
@@ -154,7 +179,7 @@ def _thumbnail(file: Path, small: Path) -> Path | None:
     try:
         with Image.open(file) as picture:
             compress_image_size(picture).save(small)
-    except (OSError, ValueError):
+    except Exception:  # noqa: BLE001  of what Pillow refuses, some is no OSError; the picture itself is sent
         return None
     return small
 

@@ -6,7 +6,7 @@ https://mlflow.org/docs/latest/ml/tracking/
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -21,6 +21,7 @@ from mlflow.entities import Metric, Param, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from burnish.core.files import FileLock
 from burnish.sinks.about import About
 from burnish.sinks.base import Gone, Refused
 from burnish.sinks.mlflow.database import make_database
@@ -51,11 +52,13 @@ class Place:
         uri: The tracking URI.
         experiment: The experiment's name.
         files: Where a database that is used without a server keeps artifacts; None for what a server decides.
+        lock: A file of the project, held while a sweep is looked for and made.
     """
 
     uri: str
     experiment: str
     files: Path | None
+    lock: Path
 
 
 class Home:
@@ -65,17 +68,21 @@ class Home:
         place: Where runs go.
         about: The run.
         run_id: What MLflow calls it, where that is known.
+        alive: Called after each request.
 
     Raises:
         Gone: It is known, and not there any more.
         Refused: It was deleted there by hand.
     """
 
-    def __init__(self, place: Place, about: About, run_id: str = "") -> None:
+    def __init__(
+        self, place: Place, about: About, run_id: str = "", *, alive: Callable[[], None] = lambda: None
+    ) -> None:
         if place.files is not None:
             make_database(place.uri, place.files)
         self._client = MlflowClient(tracking_uri=place.uri)
         self._place = place
+        self._alive = alive
         found = self._get(run_id) if run_id else self._find(about) or self._make(about)
         self.run_id: str = found.info.run_id
         self.experiment_id: str = found.info.experiment_id
@@ -101,6 +108,7 @@ class Home:
             except MlflowException as error:
                 if error.error_code != _INVALID:
                     raise
+                self._get(self.run_id)  # one that was deleted refuses everything, and in the same words
                 refused += sum(not self._takes(point) for point in some)
         return refused
 
@@ -120,6 +128,7 @@ class Home:
     def send(self, file: Path, folder: str) -> None:
         """Upload a file, or a folder with all that is in it, under its own name."""
         self._client.log_artifact(self.run_id, str(file), folder or None)
+        self._alive()
 
     def end(self, status: str, ended: float, about: About) -> None:
         """Say how the run ended, and close its sweep where it was the last one."""
@@ -141,6 +150,7 @@ class Home:
             if error.error_code == _NOT_THERE:
                 raise Gone(f"MLflow has no run {self.run_id}") from error
             raise
+        self._alive()
 
     def _takes(self, point: Metric) -> bool:
         try:
@@ -200,6 +210,10 @@ class Home:
 
     def _sweep(self, experiment_id: str, sweep: str, about: About) -> str:
         """Return the run under which those of a sweep are shown; only one is left of those made at once."""
+        with FileLock.acquire(self._place.lock):  # the runs of a sweep of this project begin one after the other
+            return self._found_sweep(experiment_id, sweep, about)
+
+    def _found_sweep(self, experiment_id: str, sweep: str, about: About) -> str:
         condition = f"tags.`{KEY}` = 'sweep {_quoted(sweep)}'"
         if (found := self._first(experiment_id, condition)) is not None:
             return str(found.info.run_id)

@@ -21,7 +21,7 @@ from burnish.core.shape import section
 from burnish.journal import Record, Row
 from burnish.journal.reader import SYSTEM_RANK
 from burnish.sinks.about import About, read_about
-from burnish.sinks.base import MAPPED, WHERE, Batch, Sink, SinkState
+from burnish.sinks.base import MAPPED, WHERE, Batch, Refused, Sink, SinkState
 from burnish.sinks.mlflow.files import RunFiles
 from burnish.sinks.mlflow.home import Home, Place, point
 from burnish.sinks.names import Names, hashed
@@ -59,8 +59,9 @@ class MLflowSink(Sink):
         self._state: SinkState = {**state}
         about = read_about(run)
         place = self._place(about)
+        self._refuse_another_place(state.get("place"), place)
         run_id = state.get("run_id")
-        self._home = Home(place, about, run_id if isinstance(run_id, str) else "")
+        self._home = Home(place, about, run_id if isinstance(run_id, str) else "", alive=lambda: self.alive())
         self._mapped = Counter(section(self._state, MAPPED))
         self._names = Names(clean_name, may_meet, {name: str(new) for name, new in section(state, "names").items()})
         self._replayed = Replayed(run.journals, section(self._state, "replayed"))
@@ -70,6 +71,7 @@ class MLflowSink(Sink):
         self._told: dict[str, str] = {}
         self._state |= {
             "run_id": self._home.run_id,
+            "place": _shown(place.uri),
             WHERE: _where(place.uri, self._home),
             MAPPED: self._mapped,
             "names": self._names.chosen,
@@ -107,9 +109,25 @@ class MLflowSink(Sink):
         self._home.end(_STATUS.get(status, "FAILED"), at, about)
 
     def _place(self, about: About) -> Place:
-        home = find_project(Path(str(about.record.get("project") or self._run.root))).home
+        project = find_project(Path(str(about.record.get("project") or self._run.root)))
+        home = project.home
         uri = self._uri or f"sqlite:///{home / 'mlflow.db'}"
-        return Place(uri, self._experiment or about.experiment, home / "mlruns" if uri.startswith("sqlite:") else None)
+        if uri.startswith("sqlite:///") and not uri.startswith("sqlite:////"):  # of the project, wherever one stands
+            uri = f"sqlite:///{(project.root / uri.removeprefix('sqlite:///')).absolute()}"
+        files = home / "mlruns" if uri.startswith("sqlite:") else None
+        return Place(uri, self._experiment or about.experiment, files, self._run.root.parent / ".mlflow.lock")
+
+    def _refuse_another_place(self, before: object, place: Place) -> None:
+        """Refuse to begin anew elsewhere, only because whoever ships the rest has another environment.
+
+        Raises:
+            Refused: The run was shipped to another MLflow so far.
+        """
+        if isinstance(before, str) and before != _shown(place.uri):
+            hint = (
+                f"set MLFLOW_TRACKING_URI={before}, or ship all of it there: burnish sync {self._run.id} --from-start"
+            )
+            raise Refused(f"the run was shipped to {before} so far, and MLflow is now {_shown(place.uri)}: {hint}")
 
     def _points(self, batch: Batch) -> Iterator[_Point]:
         for entry in batch.entries:
@@ -218,7 +236,15 @@ def _notes(about: About) -> Iterator[dict[str, object]]:
             yield note
 
 
+def _shown(uri: str) -> str:
+    """Return a URI without login and query, which may hold one."""
+    scheme, slashes, rest = uri.partition("?")[0].partition("://")
+    before, slash, path = rest.partition("/")
+    return f"{scheme}{slashes}{before.rpartition('@')[2]}{slash}{path}"
+
+
 def _where(uri: str, home: Home) -> str:
+    uri = _shown(uri)
     if not uri.startswith("http"):
         return f"{uri} run {home.run_id}"
     return f"{uri.rstrip('/')}/#/experiments/{home.experiment_id}/runs/{home.run_id}"
