@@ -17,8 +17,9 @@ from burnish.core.files import write_json
 from burnish.core.paths import RunPaths
 from burnish.journal import JournalWriter, Row
 from burnish.journal.reader import JournalReader, journal_files
+from burnish.sinks import wire
 from burnish.sinks.base import Batch, Gone
-from burnish.sinks.wandb import WandbSink, records, wire
+from burnish.sinks.wandb import WandbSink, records
 from burnish.sinks.wandb.log import HEADER, Extent, TransactionLog, frame, read_records
 from burnish.sinks.wandb.records import ArtifactFields, Entry, Identity, RunFields
 from burnish.sinks.wandb.rows import Rows

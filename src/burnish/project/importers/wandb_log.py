@@ -14,6 +14,7 @@ from typing import BinaryIO, Final, TypeAlias
 from zlib import crc32
 
 from burnish.core.errors import RunError
+from burnish.sinks.wire import read_varint
 
 Field: TypeAlias = tuple[int, "int | float | bytes"]
 
@@ -100,13 +101,13 @@ def fields(message: bytes) -> Iterator[Field]:
     """
     at = 0
     while at < len(message):
-        tag, at = _varint(message, at)
+        tag, at = read_varint(message, at)
         kind = tag & 7
         if kind == _VARINT:
-            number, at = _varint(message, at)
+            number, at = read_varint(message, at)
             yield tag >> 3, number
         elif kind == _LENGTH:
-            size, at = _varint(message, at)
+            size, at = read_varint(message, at)
             if at + size > len(message):
                 raise ValueError("a field is longer than its message")
             yield tag >> 3, message[at : at + size]
@@ -164,15 +165,3 @@ def _value(field: int, content: int | float | bytes, before: object) -> object:
     if field == _BOOLEAN:
         return bool(content)
     return content if field == _NUMBER else before
-
-
-def _varint(raw: bytes, at: int) -> tuple[int, int]:
-    number = shift = 0
-    while at < len(raw):
-        byte = raw[at]
-        at += 1
-        number |= (byte & 127) << shift
-        if byte < 128:
-            return number, at
-        shift += 7
-    raise ValueError("the bytes end within a number")

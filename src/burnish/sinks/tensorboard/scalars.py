@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from burnish.journal import Row
+from burnish.sinks.wire import varint
 
 _TIME: Final = struct.Struct("<d")
 _ZERO_TIME: Final = bytes(8)
@@ -51,7 +52,7 @@ def row_event(row: Row) -> tuple[bytes, int]:
         summary = layout.struct.pack(*fields)
     time = _TIME.pack(row.time)
     start = _EVENT_TIME + time if time != _ZERO_TIME else b""  # proto3 leaves out what is zero
-    return (start + _EVENT_STEP + _varint(row.step) if row.step else start) + summary, beyond
+    return (start + _EVENT_STEP + varint(clamped(row.step)) if row.step else start) + summary, beyond
 
 
 def clamped(step: int) -> int:
@@ -64,25 +65,14 @@ def _layout(keys: tuple[str, ...]) -> _Layout:
     constants: list[bytes] = []
     for key in keys:
         tag = key.encode()
-        start = _VALUE_TAG + _varint(len(tag)) + tag if tag else b""
-        constants.append(_SUMMARY_VALUE + _varint(len(start) + 5) + start + _VALUE_SIMPLE)
-    head = _EVENT_SUMMARY + _varint(sum(len(constant) + 4 for constant in constants))
+        start = _VALUE_TAG + varint(len(tag)) + tag if tag else b""
+        constants.append(_SUMMARY_VALUE + varint(len(start) + 5) + start + _VALUE_SIMPLE)
+    head = _EVENT_SUMMARY + varint(sum(len(constant) + 4 for constant in constants))
     if not constants:
         return _Layout(struct.Struct(f"<{len(head)}s"), (head,))
     constants[0] = head + constants[0]
     packed = struct.Struct("<" + "".join(f"{len(constant)}sf" for constant in constants))
     return _Layout(packed, tuple(part for constant in constants for part in (constant, 0.0)))
-
-
-def _varint(number: int) -> bytes:
-    """Return an integer as protobuf writes an int64."""
-    number = clamped(number) & 0xFFFF_FFFF_FFFF_FFFF
-    parts = bytearray()
-    while number > 0x7F:
-        parts.append(number & 0x7F | 0x80)
-        number >>= 7
-    parts.append(number)
-    return bytes(parts)
 
 
 def _narrow(value: float) -> float:

@@ -15,7 +15,7 @@ from typing import Final
 from zlib import crc32
 
 from burnish.sinks.base import Gone
-from burnish.sinks.wandb.wire import read_varint, varint
+from burnish.sinks.wire import read_varint, varint
 
 HEADER: Final = b":W&B\xe1\xbe\x00"
 _BLOCK: Final = 1 << 15

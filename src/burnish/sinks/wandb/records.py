@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from burnish.sinks.wandb.wire import fields, part, read_varint, text, whole
+from burnish.sinks.wire import fields, part, read_varint, text, whole
 
 HISTORY: Final = 2
 SUMMARY: Final = 3

@@ -19,7 +19,7 @@ from burnish.sinks.names import Names
 from burnish.sinks.wandb import records
 from burnish.sinks.wandb.axes import STEP, TIME, Best, Definitions, Drawn, clean_name, may_meet
 from burnish.sinks.wandb.records import Path
-from burnish.sinks.wandb.wire import part, varint, whole
+from burnish.sinks.wire import part, varint, whole
 
 _LONGEST_NUMBER: Final = 26
 _MOST_PLANS: Final = 1024
