@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
+_PR_SET_PDEATHSIG = 1
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessIdentity:
@@ -81,6 +83,17 @@ class ProcessIdentity:
             return fd
         os.close(fd)
         return None
+
+
+def end_with(parent: int) -> bool:
+    """Let the kernel kill this process when its parent ends; return whether the parent is there still.
+
+    To be called first of all in the new process, which must have been started by a thread that lives as long.
+    """
+    import ctypes  # few processes need it, and a training none
+
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    return os.getppid() == parent
 
 
 def wait_pidfd(fd: int, timeout_s: float) -> bool:

@@ -6,7 +6,6 @@ Whatever a sink prints goes to standard error.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import select
@@ -20,6 +19,7 @@ from typing import Final, TextIO
 
 from burnish.core.files import FileLock
 from burnish.core.paths import RunPaths
+from burnish.core.processes import end_with
 from burnish.core.secrets import MaskedStream, Masker
 from burnish.sinks.base import Gone, Refused
 from burnish.sinks.pump import Pump
@@ -28,7 +28,6 @@ from burnish.sinks.registry import make_sink
 POLL_S: Final = 0.5
 _BACKOFF_S: Final = (1.0, 60.0)
 _NICENESS: Final = 10
-_PR_SET_PDEATHSIG: Final = 1
 _ENDING_BACKOFF_S: Final = 0.5
 
 
@@ -89,7 +88,8 @@ class _Control:
 
 def main(argv: list[str]) -> int:
     """Ship until the run has ended, or the parent has."""
-    _end_with(int(argv[2]))
+    if not end_with(int(argv[2])):
+        return 0
     os.nice(_NICENESS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     out = os.fdopen(os.dup(1), "w")
@@ -141,13 +141,6 @@ def _work(pump: Pump, control: _Control) -> int:
             pump.drop()
             control.wait(delay if ending is None else min(delay, _ENDING_BACKOFF_S))
             delay = min(delay * 2, _BACKOFF_S[1])
-
-
-def _end_with(parent: int) -> None:
-    """Let the kernel end this process with the thread that started it."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit(0)
 
 
 if __name__ == "__main__":

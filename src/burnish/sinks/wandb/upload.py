@@ -8,7 +8,6 @@ and is begun anew after a crash.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import itertools
 import os
 import shutil
@@ -20,6 +19,7 @@ import weakref
 from collections.abc import Iterator
 from typing import Final
 
+from burnish.core.processes import end_with
 from burnish.core.secrets import Masker
 from burnish.sinks.base import Refused
 from burnish.sinks.wandb import records
@@ -34,7 +34,6 @@ _COUNT_S: Final = 15.0
 _POLL_S: Final = 0.1
 _NOTICE_S: Final = 2.5
 """How long the end is kept back after a notice: the uploader looks once a second, and its end drops what is pending."""
-_PR_SET_PDEATHSIG: Final = 1
 _FOLDER: Final = "offline-upload"  # W&B's uploader passes over folders of other names
 _LAST_BYTES: Final = 2000
 _AT_ONCE: Final = 10_000
@@ -178,8 +177,7 @@ class Upload:
         parent = os.getpid()
 
         def end_with_parent() -> None:
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != parent:
+            if not end_with(parent):
                 os._exit(1)
 
         with self._said.open("wb") as said:
