@@ -17,7 +17,7 @@ from burnish.core.errors import BurnishError, ConfigError, Problem
 from burnish.core.ids import run_id
 from burnish.core.paths import Project, RunPaths
 from burnish.core.secrets import Masker
-from burnish.core.shape import section
+from burnish.journal.facts import unshipped_sinks
 from burnish.journal.record import RunRecord, read_record
 from burnish.launch import Progress, adopt_orphans
 
@@ -185,8 +185,8 @@ def record_json(record: RunRecord) -> RunRecord:
 
 def show_end(paths: RunPaths, state: str, *, with_output: bool) -> None:
     """Say how a run ended, with the last lines that it printed if it went wrong and they were not shown yet."""
-    sinks = section(read_record(paths), "sinks").items()
-    if left := [name for name, status in sinks if isinstance(status, dict) and status.get("closed") is False]:
+    record = read_record(paths)
+    if left := unshipped_sinks(record):
         err(f"not shipped: {', '.join(left)}; later: burnish sync {paths.id}")
     if state == "finished":
         err(f"run {paths.id} finished; see burnish show {paths.id}")
@@ -194,7 +194,7 @@ def show_end(paths: RunPaths, state: str, *, with_output: bool) -> None:
     if state == "failed" and with_output:
         for line in _tail(paths):
             err(f"  | {line}")
-    err(f"{_paint(f'run {paths.id} {state}:', '31;1')} {read_record(paths).get('reason')}")
+    err(f"{_paint(f'run {paths.id} {state}:', '31;1')} {record.get('reason')}")
     if state == "stopped":
         err(f"{_paint('hint:', '36')} go on with it: burnish run --resume {paths.id}")
     else:

@@ -154,10 +154,18 @@ def config_name(record: RunRecord, which: str) -> str:
 
 def is_unshipped(record: RunRecord) -> bool:
     """Return whether a sink has not taken all of a run's journal, or does not know that the run is over."""
-    sinks = [sink for sink in section(record, "sinks").values() if isinstance(sink, dict)]
-    if record.get("state") in OVER and any(sink.get("closed") is False for sink in sinks):
-        return True
-    return any(sink.get("error") or (_number(sink.get("behind_bytes")) or 0) for sink in sinks)
+    return bool(unshipped_sinks(record))
+
+
+def unshipped_sinks(record: RunRecord) -> list[str]:
+    """Return the names of the sinks that have not taken all of a run's journal, or do not know that it is over."""
+    sinks = {name: sink for name, sink in section(record, "sinks").items() if isinstance(sink, dict)}
+    is_over = record.get("state") in OVER
+    return [
+        name
+        for name, sink in sinks.items()
+        if sink.get("error") or _number(sink.get("behind_bytes")) or (is_over and sink.get("closed") is False)
+    ]
 
 
 def _host(record: RunRecord) -> Value:

@@ -94,6 +94,8 @@ class Recorder:
         self._ships = ship
         for shipper in self._shippers if ship else ():
             shipper.start()
+        # To others `burnish sync` has shipped: how far those are is told too.
+        self._shippers += [Shipper(paths, name) for name in section(self.record, "sinks") if name not in sinks]
 
     @property
     def attempts(self) -> list[dict[str, object]]:
@@ -267,7 +269,6 @@ class Recorder:
         for shipper in self._shippers:
             if shipper not in kept:
                 shipper.stop()
-                section(self.record, "sinks").pop(shipper.name, None)
         known = {shipper.name for shipper in kept}
         added = [Shipper(self.paths, name, options) for name, options in wanted.items() if name not in known]
         self._shippers = [*kept, *added]
@@ -344,10 +345,8 @@ class Recorder:
         self.record.setdefault("alerts", [])
 
     def _shipped(self) -> dict[str, object]:
-        """Return how far each sink is, those included that `burnish sync` has shipped to besides."""
-        known = {shipper.name for shipper in self._shippers}
-        others = [Shipper(self.paths, name) for name in section(self.record, "sinks") if name not in known]
-        return {shipper.name: shipper.status.to_json() for shipper in (*self._shippers, *others)}
+        """Return how far each sink is."""
+        return {shipper.name: shipper.status.to_json() for shipper in self._shippers}
 
     def _drop_drafts(self) -> None:
         """Remove what earlier watchers left that were killed while they wrote: only one at a time has the lock."""

@@ -18,7 +18,7 @@ from burnish.journal.index import RunIndex
 from burnish.journal.record import LIVE, read_own_record, read_record
 from burnish.launch.adopt import sinks_of
 from burnish.sinks import Shipper, ShipStatus
-from burnish.track.shipping import Options, check_sinks
+from burnish.track.shipping import Options, check_sinks, read_sinks
 
 _LOOK_S: Final = 0.05
 _PATIENCE_S: Final = 10.0
@@ -114,12 +114,12 @@ def _note(paths: RunPaths, statuses: Mapping[str, object]) -> None:
 
 
 def _wanted(paths: RunPaths, to: Collection[str]) -> dict[str, Options]:
-    own = sinks_of(paths)
-    told = section(read_record(paths), "sinks")
-    own |= {name: {} for name in told if name not in own}  # those of an earlier `--to`
-    if not told and "ship_to" not in read_record(paths):
-        own = {}  # nobody asked for any, as of a run that was imported
     check_sinks(list(to))
+    record = read_record(paths)
+    told = section(record, "sinks")
+    # Of a run that was imported, nobody asked for any.
+    own = read_sinks(record.get("ship_to")) if told or "ship_to" in record else {}
+    own |= {name: {} for name in told if name not in own}  # those of an earlier `--to`
     if not to and not own:
         raise UsageError(f"run {paths.name} has no sinks", hint=f"name one: burnish sync {paths.id} --to mlflow")
     return {name: own.get(name, {}) for name in dict.fromkeys(to)} if to else own
