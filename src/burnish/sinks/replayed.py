@@ -6,10 +6,12 @@ and is told which steps it shows twice.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from burnish.core.errors import JournalError
+from burnish.core.shape import items
 from burnish.journal import JournalReader, Kind, Record, Row
 from burnish.journal.columns import read_columns
 from burnish.journal.reader import SYSTEM_RANK, JournalName, journal_files
@@ -59,8 +61,7 @@ class Replayed:
     @property
     def superseded(self) -> list[tuple[int, int]]:
         """Ranges of steps that were trained again, in the order in which that happened."""
-        found = self.state.get("superseded")
-        return [(int(a), int(b)) for a, b in found] if isinstance(found, list) else []
+        return superseded_in(self.state)
 
     def take(self, batch: Batch, record: Record) -> None:
         """Account for a record of a batch, in its place among the rows."""
@@ -132,6 +133,11 @@ class Replayed:
         files = self.state.setdefault("files", {})
         assert isinstance(files, dict)
         files[journal] = [file.attempt, file.continues, file.cut, file.until, file.since]
+
+
+def superseded_in(state: Mapping[str, object]) -> list[tuple[int, int]]:
+    """Return the ranges of steps, both ends included, that a state says were trained again."""
+    return [(int(span[0]), int(span[1])) for span in items(state, "superseded") if isinstance(span, list)]
 
 
 def _collect(path: Path, file: _File, own: JournalName, found: set[_Point]) -> None:

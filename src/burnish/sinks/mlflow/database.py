@@ -31,9 +31,8 @@ def make_database(uri: str, files: Path) -> None:
     with FileLock.acquire(path.with_name(f".{path.name}.lock")):
         if path.exists():  # another run's sink was faster
             return
-        from mlflow.store.tracking.sqlalchemy_store import (
-            SqlAlchemyStore,
-        )  # a second, that a server's client need not pay
+        # Here, since it takes a second that whoever has a server need not pay.
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
         for left in path.parent.glob(f".{path.name}.*.tmp*"):  # of one that was killed, SQLite's own journal too
             left.unlink(missing_ok=True)

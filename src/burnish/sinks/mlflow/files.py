@@ -19,7 +19,7 @@ from burnish.core.errors import RunError
 from burnish.core.paths import RunPaths
 from burnish.journal import Kind, Record
 from burnish.journal.media import media_file, media_kind
-from burnish.sinks.mlflow.home import Home
+from burnish.sinks.mlflow.home import Home, milliseconds
 from burnish.track.artifacts import Artifact, open_artifact, read_payload
 
 _OF_RUN: Final = ("config.yaml", "origins.json", "card.md", "card.json", "code.diff", "requirements.lock")
@@ -27,7 +27,7 @@ _OURS: Final = "burnish"
 _MOST_BYTES: Final = 1 << 30
 _MOST_TABLES: Final = 40  # as many paths as one tag holds
 _NO_FILE = re.compile(r"[^A-Za-z0-9_.\-]")
-_COUNTED: Final = {Kind.LOG: "log line", Kind.ALERT: "alert", Kind.CHECKPOINT: "checkpoint"}
+_COUNTED: Final[Mapping[int, str]] = {Kind.LOG: "log line", Kind.ALERT: "alert", Kind.CHECKPOINT: "checkpoint"}
 
 
 class _Unusable(Exception):
@@ -55,7 +55,7 @@ class RunFiles:
     def take(self, record: Record) -> None:
         """Send what a record tells of; nothing for one that tells of no file."""
         self.newest_time = max(self.newest_time, record.time)
-        if (counted := _COUNTED.get(Kind(record.kind)) if record.kind in set(Kind) else None) is not None:
+        if (counted := _COUNTED.get(record.kind)) is not None:
             self._mapped[f"{counted} not sent"] += 1
         kind = media_kind(record)
         if kind is None and record.kind != Kind.ARTIFACT:
@@ -87,8 +87,8 @@ class RunFiles:
 
     def _picture(self, record: Record) -> None:
         file = self._stored(record)
-        sha = str(record.payload.get("sha256"))[:32]
-        name = f"{_part(record.key.replace('/', '~'), '~')}+step+{record.step or 0}+timestamp+{_ms(record.time)}+{sha}"
+        key, sha = _part(record.key.replace("/", "~"), "~"), str(record.payload.get("sha256"))[:32]
+        name = f"{key}+step+{record.step or 0}+timestamp+{milliseconds(record.time)}+{sha}"
         with TemporaryDirectory() as folder:
             shown = Path(folder, f"{name}{file.suffix}")
             shown.symlink_to(file)
@@ -199,7 +199,3 @@ def _path(key: str) -> str:
 
 def _part(text: str, allowed: str = "") -> str:
     return _NO_FILE.sub(lambda found: found[0] if found[0] in allowed else "_", text)
-
-
-def _ms(seconds: float) -> int:
-    return max(0, int(seconds * 1000))

@@ -132,7 +132,7 @@ class Home:
 
     def end(self, status: str, ended: float, about: About) -> None:
         """Say how the run ended, and close its sweep where it was the last one."""
-        self._client.set_terminated(self.run_id, status, end_time=_ms(ended))
+        self._client.set_terminated(self.run_id, status, end_time=milliseconds(ended))
         self._status = status
         parent = self._client.get_run(self.run_id).data.tags.get(_PARENT)
         if parent:
@@ -188,7 +188,7 @@ class Home:
         tags = {KEY: _key(about)}
         if sweep := str(about.sweep.get("id") or ""):
             tags |= {_PARENT: self._sweep(experiment_id, sweep, about), SWEEP: sweep}
-        return self._client.create_run(experiment_id, _ms(about.created), tags, about.name)
+        return self._client.create_run(experiment_id, milliseconds(about.created), tags, about.name)
 
     def _experiment(self) -> str:
         name = self._place.experiment
@@ -218,7 +218,7 @@ class Home:
         if (found := self._first(experiment_id, condition)) is not None:
             return str(found.info.run_id)
         tags = {KEY: f"sweep {_quoted(sweep)}", SWEEP: sweep}
-        made = self._client.create_run(experiment_id, _ms(about.created), tags, f"sweep {sweep}")
+        made = self._client.create_run(experiment_id, milliseconds(about.created), tags, f"sweep {sweep}")
         first = self._first(experiment_id, condition) or made
         if first.info.run_id != made.info.run_id:
             self._client.delete_run(made.info.run_id)
@@ -231,7 +231,7 @@ class Home:
         over = [run for run in children if run.info.status != "RUNNING"]
         if isinstance(of, int) and len(over) >= of:
             status = "FINISHED" if all(run.info.status == "FINISHED" for run in over) else "FAILED"
-            self._client.set_terminated(parent, status, end_time=_ms(ended))
+            self._client.set_terminated(parent, status, end_time=milliseconds(ended))
 
 
 def point(key: str, value: float, at: float, step: int) -> Metric:
@@ -243,7 +243,7 @@ def point(key: str, value: float, at: float, step: int) -> Metric:
         at: Seconds since the epoch.
         step: The training step.
     """
-    return Metric(key, value, max(0, int(at * 1000)), step)
+    return Metric(key, value, milliseconds(at), step)
 
 
 def _batches(values: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -260,5 +260,6 @@ def _quoted(text: str) -> str:
     return text.replace("'", "_")
 
 
-def _ms(seconds: float) -> int:
-    return int(seconds * 1000)
+def milliseconds(seconds: float) -> int:
+    """Return a time as MLflow has it; it knows none before 1970."""
+    return max(0, int(seconds * 1000))

@@ -23,7 +23,7 @@ from burnish.journal.reader import SYSTEM_RANK
 from burnish.sinks.about import About, read_about
 from burnish.sinks.base import MAPPED, WHERE, Batch, Refused, Sink, SinkState
 from burnish.sinks.mlflow.files import RunFiles
-from burnish.sinks.mlflow.home import Home, Place, point
+from burnish.sinks.mlflow.home import Home, Place, milliseconds, point
 from burnish.sinks.names import Names, hashed
 from burnish.sinks.replayed import Replayed
 
@@ -147,7 +147,7 @@ class MLflowSink(Sink):
 
     def _is_repeated(self, key: str, value: float, at: float, step: int) -> bool:
         """Count a point that MLflow takes for the one before: same name, step, value and millisecond."""
-        if (moment := int(at * 1000)) != self._moment:
+        if (moment := milliseconds(at)) != self._moment:
             self._moment = moment
             self._said.clear()
         mark = key, step, None if math.isnan(value) else value

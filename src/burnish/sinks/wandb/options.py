@@ -4,61 +4,41 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 from burnish.sinks.base import Refused
 from burnish.sinks.wandb.description import FORBIDDEN, LONGEST_PROJECT
+from burnish.track.shipping import WandbOptions
 
-Mode = Literal["offline", "online"]
 
+def read_options(given: Mapping[str, object], environ: Mapping[str, str] = os.environ) -> WandbOptions:
+    """Return the options, with what the environment says where they say nothing.
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """Options of the sink.
-
-    Attributes:
-        mode: `offline` writes the log only; `online` has W&B's own uploader send it while it grows.
-        project: Where the run is shown; empty for the name of the project's folder.
-        entity: The team or user; empty for the default of whoever uploads.
-        tags: Keys of the config whose values become tags.
-        folder: Where `wandb/` lies; empty for the run's own folder.
-        artifacts: Whether artifacts and the code go with the run.
+    Raises:
+        Refused: One of them cannot be.
     """
-
-    mode: Mode = "offline"
-    project: str = ""
-    entity: str = ""
-    tags: tuple[str, ...] = ()
-    folder: str = ""
-    artifacts: bool = True
-
-    @classmethod
-    def parse(cls, given: Mapping[str, object], environ: Mapping[str, str] = os.environ) -> Options:
-        """Return the options, with what the environment says where they say nothing.
-
-        Raises:
-            Refused: One of them cannot be.
-        """
-        mode, tags, artifacts = given.get("mode", "offline"), given.get("tags", ()), given.get("artifacts", True)
-        if mode not in ("offline", "online"):
-            raise Refused(f"mode: wandb ships 'offline' or 'online', not {mode!r}")
-        if isinstance(tags, str) or not isinstance(tags, list | tuple) or not all(isinstance(t, str) for t in tags):
-            raise Refused(f"tags: a list of config keys is wanted, such as [model.name], not {tags!r}")
-        if not isinstance(artifacts, bool):
-            raise Refused(f"artifacts: true or false is wanted, not {artifacts!r}")
-        texts = {}
-        for name, variable in (("project", "WANDB_PROJECT"), ("entity", "WANDB_ENTITY"), ("folder", "")):
-            value = given.get(name) or environ.get(variable, "")
-            if not isinstance(value, str):
-                raise Refused(f"{name}: text is wanted, not {value!r}")
-            texts[name] = value
-        project = texts["project"]
-        if wrong := sorted(set(FORBIDDEN) & set(project)):
-            raise Refused(f"project: W&B takes no {' '.join(wrong)} in {project!r}; choose another name")
-        if len(project) > LONGEST_PROJECT:
-            raise Refused(
-                f"project: W&B takes at most {LONGEST_PROJECT} characters; {project[:20]!r}… has {len(project)}"
-            )
-        kind: Mode = "online" if mode == "online" else "offline"
-        return cls(kind, project, texts["entity"], tuple(tags), texts["folder"], artifacts)
+    mode, tags, artifacts = given.get("mode", "offline"), given.get("tags", ()), given.get("artifacts", True)
+    if mode not in ("offline", "online"):
+        raise Refused(f"mode: wandb ships 'offline' or 'online', not {mode!r}")
+    if isinstance(tags, str) or not isinstance(tags, list | tuple) or not all(isinstance(t, str) for t in tags):
+        raise Refused(f"tags: a list of config keys is wanted, such as [model.name], not {tags!r}")
+    if not isinstance(artifacts, bool):
+        raise Refused(f"artifacts: true or false is wanted, not {artifacts!r}")
+    texts = {}
+    for name, variable in (("project", "WANDB_PROJECT"), ("entity", "WANDB_ENTITY"), ("folder", "")):
+        value = given.get(name) or environ.get(variable, "")
+        if not isinstance(value, str):
+            raise Refused(f"{name}: text is wanted, not {value!r}")
+        texts[name] = value
+    project = texts["project"]
+    if wrong := sorted(set(FORBIDDEN) & set(project)):
+        raise Refused(f"project: W&B takes no {' '.join(wrong)} in {project!r}; choose another name")
+    if len(project) > LONGEST_PROJECT:
+        raise Refused(f"project: W&B takes at most {LONGEST_PROJECT} characters; {project[:20]!r}… has {len(project)}")
+    return WandbOptions(
+        mode=str(mode),
+        project=project,
+        entity=texts["entity"],
+        tags=tuple(tags),
+        folder=texts["folder"],
+        artifacts=artifacts,
+    )

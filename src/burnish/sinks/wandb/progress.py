@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from burnish.core.shape import items, section, words
 from burnish.sinks.base import MAPPED, WHERE, SinkState
 from burnish.sinks.names import Names
+from burnish.sinks.replayed import superseded_in
 from burnish.sinks.wandb.axes import Definitions, Drawn, clean_name, may_meet
 from burnish.sinks.wandb.log import Extent
 from burnish.sinks.wandb.records import Identity
@@ -54,8 +55,7 @@ class Progress:
     @property
     def superseded(self) -> list[tuple[int, int]]:
         """Ranges of steps that were trained again."""
-        spans = items(self.replayed, "superseded")
-        return [(int(span[0]), int(span[1])) for span in spans if isinstance(span, list)]
+        return superseded_in(self.replayed)
 
     def to_json(self) -> SinkState:
         """Return it as plain values that nothing else holds."""

@@ -22,7 +22,7 @@ from burnish.sinks.wandb import description, records
 from burnish.sinks.wandb.artifacts import Artifacts
 from burnish.sinks.wandb.log import Extent, TransactionLog, read_records
 from burnish.sinks.wandb.media import MediaFiles
-from burnish.sinks.wandb.options import Options
+from burnish.sinks.wandb.options import read_options
 from burnish.sinks.wandb.parts import Part, Parts
 from burnish.sinks.wandb.progress import Progress
 from burnish.sinks.wandb.rows import Rows
@@ -60,7 +60,7 @@ class WandbSink(Sink):
         artifacts: bool = True,
     ) -> None:
         given: dict[str, object] = {"mode": mode, "project": project, "entity": entity, "tags": tags, "folder": folder}
-        self._options = Options.parse({**given, "artifacts": artifacts})
+        self._options = read_options({**given, "artifacts": artifacts})
         self._run = RunPaths(Path())
         self._base = Path()
         self._seen: object = None
