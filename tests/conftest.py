@@ -175,3 +175,38 @@ def eventually() -> Callable[[Callable[[], object], str], None]:
         pytest.fail(f"waited {timeout_s} s for: {what}")
 
     return wait
+
+
+@pytest.fixture(scope="session")
+def testdata() -> Callable[[str, str], list[Path]]:
+    """Return a function that finds real files, which are not part of the repository; without them it skips."""
+
+    def find(part: str, pattern: str) -> list[Path]:
+        beside = Path(__file__).parents[2] / "shared" / "testdata"
+        folder = Path(os.environ.get("BURNISH_TESTDATA", beside)) / part
+        found = sorted(folder.rglob(pattern))
+        if not found:
+            pytest.skip(f"no {part} in {folder}: set BURNISH_TESTDATA")
+        return found
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def recipes(testdata: Callable[[str, str], list[Path]]) -> list[Path]:
+    """Return real recipe files of other projects."""
+    return testdata("recipes", "*.yaml")
+
+
+@pytest.fixture
+def installed() -> Callable[..., None]:
+    """Return a function that writes what `importlib.metadata` knows of an installed package into a folder."""
+
+    def write(folder: Path, package: str, group: str, **points: str) -> None:
+        about = folder / f"{package}-1.0.dist-info"
+        about.mkdir(parents=True)
+        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        listed = "".join(f"{name} = {target}\n" for name, target in points.items())
+        (about / "entry_points.txt").write_text(f"[{group}]\n{listed}")
+
+    return write

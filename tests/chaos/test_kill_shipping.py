@@ -1,14 +1,10 @@
 """Whoever ships a run to three trackers is killed at random moments: each tracker then shows what the journal holds."""
 
-import json
-import os
 import random
-import signal
 import subprocess
 import sys
 import time
 
-import psutil
 import pytest
 from examples.tracker_readers import (
     float32,
@@ -19,7 +15,7 @@ from examples.tracker_readers import (
     without_infinities,
 )
 
-from burnish.core.paths import RunPaths
+from .watched import Watched
 
 pytestmark = [
     pytest.mark.chaos,
@@ -47,24 +43,13 @@ while not os.path.exists(sys.argv[1]):
 """
 
 
-class Shipped:
+class Shipped(Watched):
     """A project in which a script trains, and three trackers get what it logs."""
 
     def __init__(self, burnish, eventually):
-        self.burnish = burnish
-        self._eventually = eventually
+        super().__init__(burnish, eventually)
         burnish.write("train.py", TRAIN)
         self.go = burnish.root / "go"
-        self.process = None
-
-    @property
-    def paths(self):
-        (folder,) = [path for path in self.burnish.runs.iterdir() if path.is_dir()]
-        return RunPaths(folder)
-
-    @property
-    def record(self):
-        return json.loads(self.paths.state.read_text())
 
     @property
     def database(self):
@@ -82,11 +67,7 @@ class Shipped:
 
     def kill_watcher(self):
         """Kill whoever watches the run, as the kernel would; its sinks go with it."""
-        pid = self.record["supervisor"]["pid"]
-        os.kill(pid, signal.SIGKILL)
-        if pid == self.process.pid:
-            self.process.wait()
-        self._eventually(lambda: not psutil.pid_exists(pid) or is_zombie(pid), "the watcher is gone")
+        self.kill(self.record["supervisor"]["pid"])
 
     def adopt(self):
         """Let the next command find the orphan, and wait for its keeper."""
@@ -95,27 +76,15 @@ class Shipped:
         self._eventually(lambda: self.record["supervisor"] != before, "a keeper watches")
 
     def end(self):
-        pid = self.record["attempts"][-1]["process"]["pid"]
-        self.go.touch()
-        self._eventually(lambda: not psutil.pid_exists(pid) or is_zombie(pid), "training has ended")
+        self.end_training()
         self._eventually(lambda: self.record["state"] == "finished", "the record is complete", 90)
-
-
-def is_zombie(pid):
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 @pytest.fixture
 def shipped(burnish, eventually):
     made = Shipped(burnish, eventually)
     yield made
-    made.go.touch()  # whatever a failed test left behind ends by itself
-    if made.process is not None and made.process.poll() is None:
-        made.process.kill()
-        made.process.wait()
+    made.let_go()
 
 
 @pytest.mark.parametrize("seed", range(RUNS))

@@ -13,8 +13,9 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from burnish.core.paths import RunPaths
 from burnish.journal.series import load_scalars
+
+from .watched import Watched, runs
 
 # Acknowledges each step in a file that outlives it, and ends when it is told to.
 TRAIN = """
@@ -31,28 +32,13 @@ while not os.path.exists(sys.argv[2]):
 """
 
 
-class Trained:
+class Trained(Watched):
     """A project in which one script trains, watched by a supervisor or a keeper."""
 
     def __init__(self, burnish, eventually):
-        self.burnish = burnish
-        self._eventually = eventually
+        super().__init__(burnish, eventually)
         burnish.write("train.py", TRAIN)
         self._words = [sys.executable, "train.py", str(burnish.root / "step"), str(burnish.root / "go")]
-        self.process = None
-
-    @property
-    def paths(self):
-        (folder,) = [path for path in self.burnish.runs.iterdir() if path.is_dir()]
-        return RunPaths(folder)
-
-    @property
-    def record(self):
-        return json.loads(self.paths.state.read_text())
-
-    @property
-    def training(self):
-        return self.record["attempts"][-1]["process"]["pid"]
 
     @property
     def last_step(self):
@@ -89,36 +75,12 @@ class Trained:
     def wait_for_step(self, step):
         self._eventually(lambda: self.last_step >= step, f"step {step}")
 
-    def end_training(self):
-        (self.burnish.root / "go").touch()
-        pid = self.training
-        self._eventually(lambda: not runs(pid), "training has ended")
-
-    def kill(self, *pids):
-        for pid in pids:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        for pid in pids:
-            self._eventually(lambda pid=pid: not runs(pid), "a killed process is gone")
-
-
-def runs(pid):
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
 
 @pytest.fixture
 def trained(burnish, eventually):
     made = Trained(burnish, eventually)
     yield made
-    (burnish.root / "go").touch()  # whatever a failed test left behind ends by itself
-    if made.process is not None:
-        made.process.kill()
-        made.process.wait()
+    made.let_go()
 
 
 def check_complete(trained, state, *, last_step=None):

@@ -1,6 +1,5 @@
 """A small schema with every kind of field, and ways to compose configs of it in a folder of their own."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -147,14 +146,3 @@ def register(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str, type[Config
 def problems_in(compose: Callable[..., Resolved]) -> Callable[..., list[Problem]]:
     """Return what is wrong with the text of `demo.yaml`: message, origin and hint of each problem."""
     return lambda *args, **words: problems_of(lambda: compose(*args, **words))
-
-
-@pytest.fixture(scope="session")
-def recipes() -> list[Path]:
-    """Return real recipe files of other projects, which are not part of the repository."""
-    root = Path(__file__).parents[2]
-    data = Path(os.environ.get("BURNISH_TESTDATA", root.parent / "shared" / "testdata"))
-    found = sorted((data / "recipes").rglob("*.yaml"))
-    if not found:
-        pytest.skip(f"no recipes in {data / 'recipes'}: set BURNISH_TESTDATA")
-    return found

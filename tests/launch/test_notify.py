@@ -13,16 +13,13 @@ def alert(title="loss is not finite", text="loss = nan"):
 
 
 @pytest.fixture
-def plugin(tmp_path, monkeypatch):
+def plugin(tmp_path, monkeypatch, installed):
     """Return a function that installs a package with alert channels; `sent` of its module is what they got."""
 
     def install(package, source, **channels):
         (tmp_path / f"{package}.py").write_text(source)
-        info = tmp_path / f"{package}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-        points = "".join(f"{name} = {package}:{target}\n" for name, target in channels.items())
-        (info / "entry_points.txt").write_text(f"[burnish.alerts]\n{points}")
+        points = {name: f"{package}:{target}" for name, target in channels.items()}
+        installed(tmp_path, package, "burnish.alerts", **points)
 
     monkeypatch.syspath_prepend(str(tmp_path))
     return install

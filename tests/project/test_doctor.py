@@ -4,16 +4,13 @@ import pytest
 
 
 @pytest.fixture
-def site(tmp_path, burnish):
+def site(tmp_path, burnish, installed):
     """Return a function that installs a package with a sink, for the commands of this test."""
     folder = tmp_path / "site"
     burnish.environ["PYTHONPATH"] = os.pathsep.join([str(folder), burnish.environ.get("PYTHONPATH", "")]).rstrip(":")
 
     def install(package, source, name="mine"):
-        info = folder / f"{package}-1.0.dist-info"
-        info.mkdir(parents=True)
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[burnish.sinks]\n{name} = {package}_sink:Sink\n")
+        installed(folder, package, "burnish.sinks", **{name: f"{package}_sink:Sink"})
         (folder / f"{package}_sink.py").write_text(source)
 
     return install

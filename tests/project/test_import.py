@@ -33,12 +33,8 @@ def state(entries, **fields):
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for name in ("BURNISH_RUNS", "BURNISH_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path
+def folder(alone):
+    return alone
 
 
 @pytest.fixture
@@ -548,14 +544,9 @@ def test_folder_that_cannot_be_written_is_told(burnish, trainer):
 
 
 @pytest.fixture(scope="session")
-def curves():
+def curves(testdata):
     """Return real logs, which are not part of the repository."""
-    root = Path(__file__).parents[2]
-    data = Path(os.environ.get("BURNISH_TESTDATA", root.parent / "shared" / "testdata"))
-    found = sorted((data / "curves").glob("*.json"))
-    if not found:
-        pytest.skip(f"no curves in {data / 'curves'}: set BURNISH_TESTDATA")
-    return found
+    return testdata("curves", "*.json")
 
 
 @pytest.mark.testdata

@@ -66,12 +66,8 @@ def store(tmp_path_factory):
 
 
 @pytest.fixture
-def take(tmp_path, monkeypatch):
+def take(alone):
     """Return a function that imports a store; returns what became of its runs, by their names."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for name in ("BURNISH_RUNS", "BURNISH_HOME"):
-        monkeypatch.delenv(name, raising=False)
 
     def call(path, **options):
         found = find_runs([str(path)], options=Options(**options))

@@ -14,15 +14,11 @@ from burnish.project.importers import Failed, Options, find_runs, import_runs
 
 
 @pytest.fixture
-def take(tmp_path, monkeypatch):
+def take(alone):
     """Return a function that imports a file with this content; returns what became of its runs."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for name in ("BURNISH_RUNS", "BURNISH_HOME"):
-        monkeypatch.delenv(name, raising=False)
 
     def call(content, name="log.csv", source=None, **options):
-        path = tmp_path / name
+        path = alone / name
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         os.utime(path, (1.8e9, 1.8e9))
         found = find_runs([str(path)], source, Options(**options))

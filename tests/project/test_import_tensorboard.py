@@ -29,12 +29,8 @@ PNG = bytes.fromhex(
 
 
 @pytest.fixture
-def logs(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for name in ("BURNISH_RUNS", "BURNISH_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path / "logs"
+def logs(alone):
+    return alone / "logs"
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Flat recipes of other tools: what is carried over where, what is left and why, and that nothing is lost."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -51,17 +50,6 @@ def refused(imported):
         return [(problem.message, problem.origin, problem.hint) for problem in caught.value.problems]
 
     return call
-
-
-@pytest.fixture(scope="session")
-def recipes():
-    """Return real recipe files of other projects, which are not part of the repository."""
-    root = Path(__file__).parents[2]
-    data = Path(os.environ.get("BURNISH_TESTDATA", root.parent / "shared" / "testdata"))
-    found = sorted((data / "recipes").rglob("*.yaml"))
-    if not found:
-        pytest.skip(f"no recipes in {data / 'recipes'}: set BURNISH_TESTDATA")
-    return found
 
 
 def left(migration):

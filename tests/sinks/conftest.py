@@ -100,25 +100,17 @@ class Jot:
 
 
 @pytest.fixture
-def jot(tmp_path, monkeypatch):
+def jot(tmp_path, monkeypatch, installed):
     """Install the package `jot`, whose sink is found by its entry point."""
     site = tmp_path / "site"
-    brings(site, "jot", JOT, "jot:Jot")
+    installed(site, "jot", "burnish.sinks", jot="jot:Jot")
+    (site / "jot.py").write_text(JOT)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep))
     monkeypatch.syspath_prepend(str(site))
     folder = tmp_path / "jotted"
     folder.mkdir()
     yield Jot(folder)
     sys.modules.pop("jot", None)
-
-
-def brings(site, name, source, target, package=""):
-    """Install a package with a sink."""
-    info = site / f"{package or name}-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package or name}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[burnish.sinks]\n{name} = {target}\n")
-    (site / f"{target.partition(':')[0]}.py").write_text(source)
 
 
 @pytest.fixture

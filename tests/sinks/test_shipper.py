@@ -13,7 +13,7 @@ from burnish.core.processes import ProcessIdentity
 from burnish.journal import JournalWriter
 from burnish.sinks import Shipper, finish_all
 
-from .conftest import brings, log
+from .conftest import log
 
 
 @pytest.fixture
@@ -306,8 +306,8 @@ def test_journal_that_is_damaged_in_the_middle_is_shipped_around_it(run, jot, sh
     assert one.status.behind_bytes == 0
 
 
-def test_two_packages_with_one_name_are_both_refused(run, jot, shipper, tmp_path, eventually):
-    brings(tmp_path / "site", "jot", "", "other:Jot", package="another")
+def test_two_packages_with_one_name_are_both_refused(run, jot, shipper, tmp_path, eventually, installed):
+    installed(tmp_path / "site", "another", "burnish.sinks", jot="other:Jot")
     one = shipper()
     one.start()
     until(eventually, one, lambda: one.is_done, "the end")

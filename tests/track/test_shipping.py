@@ -13,12 +13,9 @@ BY_ENVIRONMENT = (
 
 
 @pytest.fixture
-def jotter(tmp_path, monkeypatch):
+def jotter(tmp_path, monkeypatch, installed):
     """Install a package whose sink is called `jotter`."""
-    info = tmp_path / "jotter-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: jotter\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[burnish.sinks]\njotter = jotter:Jotter\n")
+    installed(tmp_path, "jotter", "burnish.sinks", jotter="jotter:Jotter")
     monkeypatch.syspath_prepend(str(tmp_path))
 
 
