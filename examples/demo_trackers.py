@@ -16,8 +16,8 @@ from examples.demo import remove_earlier, run_stage, say
 from examples.tracker_readers import (
     Points,
     float32,
-    journal_points,
     mlflow_points,
+    parquet_points,
     superseded_steps,
     tensorboard_points,
     wandb_points,
@@ -35,7 +35,7 @@ def main() -> int:
     if run is None:
         return 1
     database = f"sqlite:///{project.home / 'mlflow.db'}"
-    wanted, again = journal_points(run), superseded_steps(run)
+    wanted, again = parquet_points(run), superseded_steps(run)
     say(f"\n{sum(wanted.values()):,} points in {run.metrics.name}; {len(again)} steps were trained twice\n")
     checks: list[tuple[str, Callable[[], Points], Points, set[int]]] = [
         ("TensorBoard", lambda: tensorboard_points(run), float32(wanted), set()),

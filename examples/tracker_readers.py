@@ -8,28 +8,29 @@ import math
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from burnish.core.paths import RunPaths
 from burnish.journal import JournalReader, Row
+from burnish.journal.parquet import read_metrics
 from burnish.journal.reader import SYSTEM_RANK, JournalName, journal_files
-from burnish.journal.series import load_scalars
+from burnish.journal.series import Series, load_scalars
 
 Points = Counter[tuple[str, int, float | None]]
 """How often each point is there; NaN, which equals nothing, is None."""
 
 
 def journal_points(run: RunPaths) -> Points:
-    """Return the points of rank 0 and of the machine, those of replayed steps once, as `metrics.parquet` has them."""
-    found: Points = Counter()
-    for name, rank, series in load_scalars(run.journals):
-        if rank in (0, SYSTEM_RANK):
-            values = map(comparable, series.value.tolist())
-            found.update((name, step, value) for step, value in zip(series.step.tolist(), values, strict=True))
-    return found
+    """Return the points of rank 0 and of the machine, those of replayed steps once."""
+    return _points((name, series) for name, rank, series in load_scalars(run.journals) if rank in (0, SYSTEM_RANK))
+
+
+def parquet_points(run: RunPaths) -> Points:
+    """Return the same of a run that has ended, from its `metrics.parquet`."""
+    return _points(read_metrics(run.metrics, lambda name: True, (SYSTEM_RANK, 0)).items())
 
 
 def tensorboard_points(run: RunPaths) -> Points:
@@ -115,6 +116,14 @@ def comparable(value: float) -> float | None:
     (None, 0.5)
     """
     return None if math.isnan(value) else value
+
+
+def _points(metrics: Iterable[tuple[str, Series]]) -> Points:
+    found: Points = Counter()
+    for name, series in metrics:
+        values = map(comparable, series.value.tolist())
+        found.update((name, step, value) for step, value in zip(series.step.tolist(), values, strict=True))
+    return found
 
 
 def _history(file: Path) -> Iterator[dict[str, object]]:
